@@ -1,0 +1,37 @@
+# syntax=docker/dockerfile:1
+# Three stages: compile with everything, install what runs, keep only that. No step needs an install script.
+
+FROM node:22-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY packages/verify/package.json packages/verify/
+COPY examples/api/package.json examples/api/
+COPY examples/web-app/package.json examples/web-app/
+RUN npm ci
+COPY . .
+RUN node scripts/build.mjs
+
+FROM node:22-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY packages/verify/package.json packages/verify/
+COPY examples/api/package.json examples/api/
+COPY examples/web-app/package.json examples/web-app/
+# `prisma` and `typescript` are optional peers of the Prisma client: compiled output needs neither.
+# --workspaces=false leaves out what only the examples need.
+RUN npm ci --omit=dev --omit=optional --workspaces=false --include-workspace-root
+
+FROM node:22-bookworm-slim
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
+WORKDIR /app
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+COPY --from=build /app/bin ./bin
+COPY package.json ./
+COPY prisma/migrations ./prisma/migrations
+COPY interactions ./interactions
+USER node
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`, { headers: { host: new URL(process.env.ISSUER).host } }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "dist/main.js"]
