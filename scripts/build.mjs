@@ -1,7 +1,7 @@
 // Generates the Prisma client and compiles. `--check` type-checks everything instead and writes nothing;
 // `--all` also compiles the packages and the examples.
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,15 +30,27 @@ export function generatePrismaClient() {
 }
 
 /** Emits without judging types, which `--check` does: a start needs no type packages and no time for them. */
-export function compile(project) {
-  run('typescript/bin/tsc', ['-p', project, '--noCheck']);
+export function compile(project, ...options) {
+  run('typescript/bin/tsc', ['-p', project, '--noCheck', ...options]);
 }
 
-export function build({ all = false } = {}) {
+/** `dist/` is exchanged whole, when everything in it is complete; `stamp` may add to it before. */
+export function build({ all = false, stamp } = {}) {
+  const [output, fresh, old] = ['dist', 'node_modules/.daemun-new', 'node_modules/.daemun-old'].map((name) =>
+    join(root, name),
+  );
+  for (const leftover of [join(output, '.built'), fresh, old]) rmSync(leftover, { recursive: true, force: true });
   generatePrismaClient();
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
-  compile('tsconfig.build.json');
-  if (!all) return;
+  compile('tsconfig.build.json', '--outDir', fresh);
+  stamp?.(fresh);
+  if (existsSync(output)) renameSync(output, old);
+  renameSync(fresh, output);
+  rmSync(old, { recursive: true, force: true });
+  if (all) buildExamples();
+}
+
+/** The published package and what shows it off; each keeps its output in its own folder. */
+export function buildExamples() {
   for (const project of ['packages/verify', 'examples/api', 'examples/web-app']) compile(project);
 }
 

@@ -63,12 +63,14 @@ CREATE TABLE "password_credentials" (
 
 -- CreateTable
 CREATE TABLE "sign_in_throttles" (
-    "user_id" UUID NOT NULL,
+    "key" BYTEA NOT NULL,
+    "user_id" UUID,
     "failures" INTEGER NOT NULL DEFAULT 0,
-    "last_failed_at" TIMESTAMPTZ(3),
+    "recent_failures" INTEGER NOT NULL DEFAULT 0,
+    "last_failed_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "blocked_until" TIMESTAMPTZ(3),
 
-    CONSTRAINT "sign_in_throttles_pkey" PRIMARY KEY ("user_id")
+    CONSTRAINT "sign_in_throttles_pkey" PRIMARY KEY ("key")
 );
 
 -- CreateTable
@@ -185,10 +187,12 @@ CREATE TABLE "protocol_artifacts" (
     "account_id" TEXT,
     "client_id" TEXT,
     "uid" TEXT,
+    "session_uid" TEXT,
     "payload" JSON NOT NULL,
     "consumed_at" TIMESTAMPTZ(3),
     "revoked_at" TIMESTAMPTZ(3),
     "expires_at" TIMESTAMPTZ(3),
+    "failures" INTEGER,
 
     CONSTRAINT "protocol_artifacts_pkey" PRIMARY KEY ("id")
 );
@@ -255,6 +259,9 @@ CREATE UNIQUE INDEX "email_addresses_primary_of_key" ON "email_addresses"("prima
 CREATE INDEX "email_addresses_user_id_idx" ON "email_addresses"("user_id");
 
 -- CreateIndex
+CREATE INDEX "sign_in_throttles_last_failed_at_idx" ON "sign_in_throttles" USING BRIN ("last_failed_at");
+
+-- CreateIndex
 CREATE INDEX "known_devices_user_id_idx" ON "known_devices"("user_id");
 
 -- CreateIndex
@@ -279,16 +286,19 @@ CREATE INDEX "client_secrets_client_id_idx" ON "client_secrets"("client_id");
 CREATE INDEX "consents_client_id_idx" ON "consents"("client_id");
 
 -- CreateIndex
-CREATE UNIQUE INDEX "protocol_artifacts_uid_key" ON "protocol_artifacts"("uid");
-
--- CreateIndex
 CREATE INDEX "protocol_artifacts_grant_id_idx" ON "protocol_artifacts"("grant_id");
 
 -- CreateIndex
 CREATE INDEX "protocol_artifacts_account_id_idx" ON "protocol_artifacts"("account_id");
 
 -- CreateIndex
-CREATE INDEX "protocol_artifacts_expires_at_idx" ON "protocol_artifacts" USING BRIN ("expires_at");
+CREATE INDEX "protocol_artifacts_client_id_idx" ON "protocol_artifacts"("client_id");
+
+-- CreateIndex
+CREATE INDEX "protocol_artifacts_uid_idx" ON "protocol_artifacts"("uid");
+
+-- CreateIndex
+CREATE INDEX "protocol_artifacts_expires_at_idx" ON "protocol_artifacts"("expires_at");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "signing_keys_active_for_key" ON "signing_keys"("active_for");

@@ -1,7 +1,9 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import pg from 'pg';
+import type pg from 'pg';
 import { PrismaClient } from '../../generated/prisma/client.ts';
+import type { SecretText } from '../secret-text.ts';
 import { openEmbeddedPool } from './embedded.ts';
+import { openPostgresqlPool } from './postgresql.ts';
 
 /** One database, two doors: Prisma for people, clients and administration; prepared SQL for protocol artifacts. */
 export interface Database {
@@ -13,16 +15,19 @@ export interface Database {
 
 export type DatabaseLocation =
   | { kind: 'embedded'; directory: string }
-  | { kind: 'postgresql'; url: string; poolSize?: number };
+  | { kind: 'postgresql'; url: string | SecretText; poolSize?: number };
 
+/**
+ * Opens without looking inside: `prepareDatabase` checks and migrates.
+ * @throws OperatorError when the embedded directory is in use, foreign or damaged
+ */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.kind === 'embedded') {
     const { pool, close } = await openEmbeddedPool(location.directory);
     return databaseOver('embedded', pool, close);
   }
-  const pool = new pg.Pool({ connectionString: location.url, max: location.poolSize ?? 10 });
-  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
-  pool.on('error', () => {});
+  const { url, poolSize } = location;
+  const pool = openPostgresqlPool({ url: typeof url === 'string' ? url : url.reveal(), poolSize });
   return databaseOver('postgresql', pool, () => pool.end());
 }
 
@@ -30,7 +35,7 @@ export function databaseOver(kind: Database['kind'], pool: pg.Pool, closePool: (
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool),
     // The embedded database runs transactions one after the other: waiting is normal there.
-    transactionOptions: { maxWait: 10_000, timeout: 10_000 },
+    transactionOptions: kind === 'embedded' ? { maxWait: 10_000, timeout: 10_000 } : { maxWait: 2_000, timeout: 5_000 },
   });
   return {
     kind,

@@ -1,51 +1,80 @@
 import { join } from 'node:path';
 import pg from 'pg';
 import { lockDirectory } from './directory-lock.ts';
+import { damagedDirectory, inspectDirectory } from './embedded-directory.ts';
 
 const MAINTENANCE_INTERVAL = 60_000;
 const MAINTENANCE_ROUNDS_PER_VACUUM = 60;
+
+/** One session serves everybody in turn, so waiting is normal; forever is not. */
+const POOL_WAIT = 10_000;
 
 export interface EmbeddedPool {
   pool: pg.Pool;
   close(): Promise<void>;
 }
 
-/** Opens PGlite under `directory`. The pool has one client because PGlite has one session: the pool is the queue. */
+type PGlite = import('@electric-sql/pglite').PGlite;
+
+/**
+ * Opens PGlite under `directory`. The pool has one client because PGlite has one session: the pool is the queue.
+ * @throws OperatorError when another process has the directory, or it holds no database of ours
+ */
 export async function openEmbeddedPool(directory: string): Promise<EmbeddedPool> {
   const lock = await lockDirectory(directory);
+  try {
+    const creation = inspectDirectory(directory);
+    const lite = await openFiles(directory);
+    creation?.created();
+    const pool = await poolOver(lite);
+    const stopMaintenance = maintain(pool);
+    return {
+      pool,
+      async close() {
+        stopMaintenance();
+        await pool.end();
+        await lite.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openFiles(directory: string): Promise<PGlite> {
   const { PGlite } = await import('@electric-sql/pglite');
-  const lite = new PGlite(join(directory, 'pg'), {
-    startParams: [...PGlite.defaultStartParams, '-c', 'max_wal_size=64MB', '-c', 'min_wal_size=32MB'],
-  });
-  await lite.waitReady;
-  const pool = await poolOver(lite);
-  const stopMaintenance = maintain(pool);
-  return {
-    pool,
-    async close() {
-      stopMaintenance();
-      await pool.end();
-      await lite.close();
-      lock.close();
-    },
-  };
+  try {
+    const lite = new PGlite(join(directory, 'pg'), {
+      startParams: [...PGlite.defaultStartParams, '-c', 'max_wal_size=64MB', '-c', 'min_wal_size=32MB'],
+    });
+    await lite.waitReady;
+    return lite;
+  } catch (error) {
+    throw damagedDirectory(directory, error);
+  }
 }
 
 /** A node-postgres pool whose single client talks to `lite`. */
-export async function poolOver(lite: import('@electric-sql/pglite').PGlite): Promise<pg.Pool> {
+export async function poolOver(lite: PGlite): Promise<pg.Pool> {
   const { PGliteStream } = await import('./pglite-stream.ts');
-  return new pg.Pool({
+  const pool = new pg.Pool({
     max: 1,
     idleTimeoutMillis: 0,
+    connectionTimeoutMillis: POOL_WAIT,
     user: 'postgres',
     password: 'unused',
     database: 'postgres',
     stream: () => new PGliteStream(lite),
   } as unknown as pg.PoolConfig);
+  // Whoever asks next gets the error; without a listener it would end the process.
+  pool.on('error', () => {});
+  return pool;
 }
 
 /** Single-user PostgreSQL has no checkpointer and no autovacuum: without this the WAL grows without bound. */
-function maintain(pool: pg.Pool): () => void {
+export function maintain(pool: pg.Pool): () => void {
   let round = 0;
   const timer = setInterval(() => {
     round += 1;

@@ -5,6 +5,9 @@ const SYNC = 0x53;
 const QUERY = 0x51;
 const TERMINATE = 0x58;
 
+/** Milliseconds of uninterrupted work after which timers and sockets get their turn. */
+const TURN = 10;
+
 /**
  * Gives node-postgres a "socket" that is really an in-process PGlite, so that both ways to run share one driver.
  * No port is opened. Messages are cut by the wire protocol's own length fields.
@@ -14,6 +17,7 @@ export class PGliteStream extends Duplex {
   readonly #database: PGlite;
   #pending: Buffer = Buffer.alloc(0);
   #started = false;
+  #turnBegan = 0;
 
   constructor(database: PGlite) {
     super();
@@ -71,8 +75,16 @@ export class PGliteStream extends Duplex {
       const batch = this.#pending.subarray(0, this.#endOfBatch(length));
       this.#pending = this.#pending.subarray(batch.length);
       this.#started = true;
+      await this.#yieldWhenDue();
       this.push(Buffer.from(await this.#database.runExclusive(() => this.#database.execProtocolRaw(batch))));
     }
+  }
+
+  /** The database answers without leaving the microtask queue, so a loop of queries would stop everything else in the process. */
+  async #yieldWhenDue(): Promise<void> {
+    if (performance.now() - this.#turnBegan < TURN) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#turnBegan = performance.now();
   }
 
   /** Everything up to and including the next Sync or Query goes over in one call. */

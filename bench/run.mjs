@@ -1,0 +1,181 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { measureHash } from './hash.mjs';
+import { startPostgres } from './postgres.mjs';
+import { cpuMs, rssMiB } from './processes.mjs';
+import { printScenario, printTargets } from './report.mjs';
+import { scenarios } from './scenarios.mjs';
+import { choosePasswords, jwtResource, redirectUri, resources, seed } from './seed.mjs';
+import { freePort, startHelper, startLoader, startService } from './servers.mjs';
+
+const CONNECTIONS = 8;
+/** The cheapest bcrypt there is: what a sign-in costs above its hash would drown in the hash's own spread otherwise. */
+const BCRYPT_COST = 4;
+const DOCUMENTS = ['/.well-known/openid-configuration', '/.well-known/jwks.json'];
+
+/** Runs the chosen scenarios, prints them, writes the figures to `results`, and answers whether every "must" was reached. */
+export async function run({ quick, only, embedded, rounds, seconds, results }) {
+  const directory = mkdtempSync(join(tmpdir(), 'daemun-bench-'));
+  const running = [];
+  try {
+    const postgres = embedded ? undefined : await startPostgres(directory, await freePort());
+    if (postgres) running.push(postgres);
+    else if (!embedded) throw new Error('PostgreSQL is not installed; use --embedded to measure the embedded database');
+    const environment = await serviceEnvironment(directory, postgres);
+    const seeded = await seed(environment, CONNECTIONS);
+
+    const measured = {};
+    if (!only || only.includes('start')) measured.start = await measureStart(environment, quick);
+    const service = await startService(environment);
+    running.push(service);
+    await choosePasswords(environment.ISSUER, seeded.users);
+    const sides = await startSides(service, postgres, environment.ISSUER, seeded, running);
+    const loader = startLoader();
+    running.push(loader);
+
+    for (const scenario of scenarios) {
+      if (only && !only.includes(scenario.name)) continue;
+      const figures = await measureScenario(scenario, sides, loader, { rounds, seconds });
+      if (scenario.name === 'password') figures.hashMs = await measureHash(BCRYPT_COST, scenario.connections);
+      measured[scenario.name] = { title: scenario.title, ...figures };
+      printScenario(measured[scenario.name]);
+    }
+    if (measured.start) measured.start.loadedMiB = rssMiB([service.pid]);
+    printMemory(measured.start);
+    const reached = printTargets(measured);
+    mkdirSync(results, { recursive: true });
+    const file = join(results, `${new Date().toISOString().replaceAll(':', '-')}.json`);
+    const machine = { node: process.version, cpu: cpus()[0].model, cores: availableParallelism() };
+    const settings = { database: embedded ? 'embedded' : 'postgresql', rounds, seconds, connections: CONNECTIONS };
+    writeFileSync(file, `${JSON.stringify({ machine, settings, measured, reached }, null, 2)}\n`);
+    console.log(`\n${file}`);
+    return reached.every((target) => target.reached !== 'MISSED');
+  } finally {
+    for (const one of running.reverse()) await one.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** As in production except for plain http on loopback; limits are on, only too high for one machine to reach. */
+async function serviceEnvironment(directory, postgres) {
+  const port = await freePort();
+  return {
+    ISSUER: `http://127.0.0.1:${port}`,
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    KEYS_DIR: join(directory, 'keys'),
+    LOG_LEVEL: 'error',
+    DAEMUN_BCRYPT_COST: String(BCRYPT_COST),
+    DAEMUN_SIGN_INS_PER_ADDRESS: '1000000',
+    DAEMUN_TOKEN_FAILURES_PER_CLIENT: '1000000',
+    DAEMUN_PLAYGROUND: 'off',
+    ...(postgres ? { DATABASE_URL: postgres.url } : { DATA_DIR: join(directory, 'data') }),
+  };
+}
+
+/** Every side of the comparison: what to ask, and whose CPU to count. */
+async function startSides(service, postgres, issuer, { client, loginClient, users }, running) {
+  const engine = await startHelper('engine.mjs', {
+    port: await freePort(),
+    client,
+    loginClient,
+    redirectUri,
+    resources,
+    users,
+    bcryptCost: BCRYPT_COST,
+  });
+  const bare = await startHelper('bare.mjs', { port: await freePort(), documents: await fetchDocuments(issuer) });
+  running.push(engine, bare);
+  const target = async (origin) => {
+    const response = await fetch(`${origin}${DOCUMENTS[0]}`);
+    return { origin, endpoints: await response.json(), client, loginClient, users, redirectUri, resource: jwtResource };
+  };
+  return {
+    engine: { target: await target(engine.origin), pids: [engine.pid] },
+    service: { target: await target(issuer), pids: [service.pid, ...(postgres ? [postgres.pid] : [])] },
+    bare: {
+      target: { origin: bare.origin, endpoints: { jwks_uri: `${bare.origin}${DOCUMENTS[1]}` } },
+      pids: [bare.pid],
+    },
+  };
+}
+
+async function fetchDocuments(issuer) {
+  const documents = {};
+  for (const path of DOCUMENTS) {
+    const response = await fetch(`${issuer}${path}`);
+    const headers = Object.fromEntries(
+      ['content-type', 'cache-control', 'etag'].map((name) => [name, response.headers.get(name) ?? '']),
+    );
+    documents[path] = { body: await response.text(), headers };
+  }
+  return documents;
+}
+
+/** All sides in turn, round by round, so that a busy neighbour hits them alike. Ratios are medians of pairs. */
+async function measureScenario(scenario, all, loader, { rounds, seconds }) {
+  const samples = Object.fromEntries(scenario.sides.map((side) => [side, []]));
+  for (let round = -1; round < rounds; round++) {
+    for (const side of scenario.sides) {
+      const { target, pids } = all[side];
+      let before = 0;
+      const job = { scenario: scenario.name, target, connections: CONNECTIONS, seconds };
+      const result = await loader.measure(job, () => {
+        before = cpuMs(pids);
+      });
+      const sample = { ...result, cpuMs: (cpuMs(pids) - before) / result.iterations };
+      // The first round warms both up.
+      if (round >= 0) samples[side].push(sample);
+    }
+  }
+  const ratio = (other, value) =>
+    samples[other] && median(samples.service.map((sample, index) => value(sample) / value(samples[other][index])));
+  return {
+    sides: Object.fromEntries(Object.entries(samples).map(([side, list]) => [side, summarise(list)])),
+    cpuToEngine: ratio('engine', (sample) => sample.cpuMs),
+    cpuToBare: ratio('bare', (sample) => sample.cpuMs),
+    rateToBare: ratio('bare', (sample) => sample.perSecond),
+  };
+}
+
+function summarise(samples) {
+  const of = (name) => median(samples.map((sample) => sample[name]));
+  const cpu = samples.map((sample) => sample.cpuMs);
+  return {
+    cpuMs: of('cpuMs'),
+    cpuRange: [Math.min(...cpu), Math.max(...cpu)],
+    perSecond: of('perSecond'),
+    p50: of('p50'),
+    p99: of('p99'),
+  };
+}
+
+/** Cold starts with tables and keys there, and what the process holds when it has nothing to do. */
+async function measureStart(environment, quick) {
+  const times = [];
+  let idleMiB = 0;
+  for (let round = 0; round < (quick ? 2 : 5); round++) {
+    const service = await startService(environment);
+    times.push(service.milliseconds);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    idleMiB = rssMiB([service.pid]);
+    await service.stop();
+  }
+  return { firstAnswerMs: median(times), firstAnswerRange: [Math.min(...times), Math.max(...times)], idleMiB };
+}
+
+function printMemory(start) {
+  if (!start) return;
+  const [least, most] = start.firstAnswerRange;
+  console.log(
+    `\nstart\n  first answer after ${start.firstAnswerMs.toFixed(0)} ms [${least.toFixed(0)}..${most.toFixed(0)}]`,
+  );
+  console.log(`  memory ${start.idleMiB.toFixed(0)} MiB idle, ${start.loadedMiB.toFixed(0)} MiB after this run`);
+}
+
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

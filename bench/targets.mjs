@@ -1,0 +1,58 @@
+/**
+ * PERFORMANCE.md section 6, PostgreSQL column. `of` computes the figure from the medians of a scenario; a figure passes
+ * when it is at most (or, `atLeast`, at least) the target.
+ */
+export const targets = [
+  ...['discovery', 'jwks'].flatMap((scenario) => [
+    { id: 'P1', scenario, what: 'CPU / bare node http', of: ({ cpuToBare }) => cpuToBare, must: 1.5, ambitious: 1.25 },
+    {
+      id: 'P2',
+      scenario,
+      what: 'rate / bare node http',
+      of: ({ rateToBare }) => rateToBare,
+      must: 0.75,
+      ambitious: 0.85,
+      atLeast: true,
+    },
+  ]),
+  toEngine('P3', 'cc-jwt', 1.35, 1.15),
+  toEngine('P4', 'cc-opaque', 2.4, 1.7),
+  toEngine('P5', 'refresh', 3.6, 2.9),
+  toEngine('P6', 'introspection', 3.0, 2.35),
+  toEngine('P7', 'userinfo', 2.8, 2.3),
+  toEngine('P8', 'code-flow', 3.3, 2.5),
+  {
+    id: 'P8a',
+    scenario: 'code-flow',
+    what: 'CPU ms',
+    of: ({ sides }) => sides.service.cpuMs,
+    must: 2.6,
+    ambitious: 2.0,
+  },
+  {
+    id: 'P12',
+    scenario: 'password',
+    what: 'CPU ms above the hash',
+    of: ({ sides, hashMs }) => sides.service.cpuMs - hashMs,
+    must: 8,
+    ambitious: 5.5,
+  },
+  {
+    id: 'P15',
+    scenario: 'start',
+    what: 'first 200, ms',
+    of: ({ firstAnswerMs }) => firstAnswerMs,
+    must: 1000,
+    ambitious: 600,
+  },
+  { id: 'P16', scenario: 'start', what: 'idle RSS, MiB', of: ({ idleMiB }) => idleMiB, must: 160, ambitious: 120 },
+];
+
+function toEngine(id, scenario, must, ambitious) {
+  return { id, scenario, what: 'CPU / engine', of: ({ cpuToEngine }) => cpuToEngine, must, ambitious };
+}
+
+export function judge({ atLeast, must, ambitious }, figure) {
+  const reaches = (target) => (atLeast ? figure >= target : figure <= target);
+  return reaches(ambitious) ? 'ambitious' : reaches(must) ? 'must' : 'MISSED';
+}

@@ -1,0 +1,16 @@
+import { createVerifier, type VerifyError } from '@daemun/verify';
+
+const verifier = createVerifier({
+  issuer: 'https://id.example.com',
+  audience: 'https://api.example.com',
+});
+
+export async function whoSent(token: string): Promise<string> {
+  try {
+    const caller = await verifier.verify(token, { scopes: ['read'] });
+    return `${caller.subject} by way of ${caller.clientId}`;
+  } catch (error) {
+    const { cause } = error as VerifyError; // expired | signature | malformed | audience | issuer | scope
+    return `nobody we trust: ${cause}`;
+  }
+}

@@ -1,0 +1,110 @@
+// What `npm run demo` runs: the provider, a sample web application that signs people in with it, and a sample API that trusts its
+// tokens. Each is a process of its own, registered through the same commands an operator would type.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildExamples } from './build.mjs';
+import { prepare, requireNode, root } from './prepare.mjs';
+
+const CLIENT_ID = 'sample-web-app';
+const SCOPES = ['sessions:read=See your sessions', 'sessions:write=Create and change your sessions'];
+
+requireNode();
+await prepare();
+// The demo compiles the packages and the examples too; the service's own output is already there.
+buildExamples();
+
+const port = Number(process.env.PORT ?? 3000);
+const webAppPort = Number(process.env.DEMO_WEB_APP_PORT ?? 4000);
+const apiPort = Number(process.env.DEMO_API_PORT ?? 4001);
+const issuer = process.env.ISSUER ?? `http://localhost:${port}`;
+const webApp = `http://localhost:${webAppPort}`;
+const api = `http://localhost:${apiPort}`;
+
+const children = [];
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
+
+if (existsSync('.env')) process.loadEnvFile('.env');
+start('dist/main.js', { ISSUER: issuer, PORT: String(port) });
+await until(`${issuer}/.well-known/openid-configuration`);
+registerResourceServer();
+const secret = registerClient();
+start('examples/api/dist/server.js', { PORT: String(apiPort), ISSUER: issuer, AUDIENCE: api });
+start('examples/web-app/dist/server.js', {
+  PORT: String(webAppPort),
+  BASE_URL: webApp,
+  ISSUER: issuer,
+  CLIENT_ID,
+  CLIENT_SECRET: secret,
+  API_URL: api,
+});
+await until(webApp);
+await until(`${api}/.well-known/oauth-protected-resource`);
+console.log(`
+The sample application is at ${webApp} — press "Sign in".
+The sample API is at         ${api} — it checks tokens by ${issuer}/.well-known/jwks.json alone.
+Stop all three with Ctrl+C.`);
+
+function start(file, environment) {
+  const child = spawn(process.execPath, [join(root, file)], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...environment },
+  });
+  children.push(child);
+  child.on('exit', (code) => stop(code ?? 1));
+}
+
+/** The demo lives and dies as one. */
+function stop(code) {
+  if (stopping) return;
+  stopping = true;
+  process.exitCode = code;
+  for (const child of children.reverse()) child.kill('SIGTERM');
+}
+
+async function until(url) {
+  for (let attempt = 0; attempt < 300 && !stopping; attempt++) {
+    const ready = await fetch(url).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (ready) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  if (!stopping) console.error(`${url} did not answer.`);
+  stop(1);
+  await new Promise(() => {});
+}
+
+function registerResourceServer() {
+  const scopes = SCOPES.flatMap((scope) => ['--scope', scope]);
+  const known = daemun(['resources', 'list', '--json']).resourceServers.some(({ identifier }) => identifier === api);
+  if (known) daemun(['resources', 'update', api, ...scopes, '--json']);
+  else daemun(['resources', 'create', '--identifier', api, '--name', 'Sample API', ...scopes, '--json']);
+}
+
+/** The secret is known only when it is made, so every further run makes a new one. */
+function registerClient() {
+  const settings = [
+    ...['--redirect-uri', `${webApp}/callback`, '--post-logout-redirect-uri', `${webApp}/`],
+    ...['--client-uri', webApp, '--resource', api, '--json'],
+  ];
+  const known = daemun(['clients', 'list', '--limit', '1000', '--json']).clients.some(({ id }) => id === CLIENT_ID);
+  if (!known) return daemun(['clients', 'create', '--id', CLIENT_ID, '--name', 'Sample Web App', ...settings]).secret;
+  daemun(['clients', 'update', CLIENT_ID, ...settings]);
+  return daemun(['clients', 'rotate-secret', CLIENT_ID, '--overlap', '0', '--json']).secret;
+}
+
+function daemun(args) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'bin/daemun.mjs'), ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, ISSUER: issuer },
+  });
+  if (status === 0) return JSON.parse(stdout);
+  console.error(stderr);
+  stop(1);
+  process.exit(1);
+}

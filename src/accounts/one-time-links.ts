@@ -1,0 +1,126 @@
+import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
+import type { Database } from '../platform/database/database.ts';
+import { notFound } from '../platform/errors.ts';
+import { type Account, isAccountId } from './account.ts';
+import { administratorExists, lockAccount, lockAdministratorCreation, readAccount } from './accounts.store.ts';
+import {
+  type Conflict,
+  type NewAccount,
+  prepareAccount,
+  type Refused,
+  unlessConflict,
+  writeAccount,
+} from './new-account.ts';
+import type { Notify } from './notifications.ts';
+import { consumeLink, type OneTimeLink, type Purpose, readLink, replaceLinks } from './one-time-links.store.ts';
+import { type OneTimeToken, parseOneTimeToken } from './one-time-token.ts';
+import { setPassword } from './password-credentials.store.ts';
+import type { Passwords } from './passwords.ts';
+import { endSessionsOf } from './sessions.store.ts';
+import { forgetFailures } from './sign-in.store.ts';
+
+const SETUP_LIFETIME = 24 * 3_600;
+const INVITATION_LIFETIME = 7 * 24 * 3_600;
+
+export type SetupInput = Pick<NewAccount, 'userName' | 'email' | 'name' | 'locale'> & { password: string };
+export type SetupOutcome = { kind: 'created'; account: Account } | Refused | Conflict | { kind: 'spent' };
+export type SetPasswordOutcome = { kind: 'changed'; account: Account } | Refused | { kind: 'spent' };
+
+export interface OneTimeLinks {
+  /** To be called at each start: while nobody is administrator, a new link that voids the one before. S-126 */
+  createSetup(): Promise<OneTimeLink | undefined>;
+  /** For somebody to choose a password; voids earlier ones. @throws AppError not_found, when there is no such active account */
+  createInvitation(userId: string, by?: AuditContext): Promise<OneTimeLink>;
+  /** Looking spends nothing. */
+  find(token: string): Promise<{ purpose: Purpose; account?: Account } | undefined>;
+  /** A refusal or conflict does not spend the link. @throws AppError unavailable, when too many passwords are being hashed */
+  completeSetup(token: string, input: SetupInput, by: AuditContext): Promise<SetupOutcome>;
+  /** Sets the password and ends every session, grant and token of the account. */
+  completeSetPassword(token: string, input: { password: string }, by: AuditContext): Promise<SetPasswordOutcome>;
+}
+
+export interface OneTimeLinksOptions {
+  database: Pick<Database, 'prisma'>;
+  audit: Pick<Audit, 'in'>;
+  passwords: Pick<Passwords, 'check' | 'hash'>;
+  notify: Notify;
+  endAccess(tx: Transaction, accountId: string): Promise<{ sessions: string[] }>;
+}
+
+/** Links that work once: digests are kept, and spending one is a condition inside the transaction of what it is for. */
+export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
+  const { database, audit, passwords, notify, endAccess } = options;
+  const { prisma } = database;
+
+  /** Checked before anything dear: a stranger's token must not cost a hash. */
+  async function open(text: string, purpose: Purpose): Promise<{ token: OneTimeToken; account?: Account } | undefined> {
+    const token = parseOneTimeToken(text);
+    const link = token && (await readLink(prisma, token));
+    return link?.purpose === purpose ? { token: token!, account: link.account } : undefined;
+  }
+
+  return {
+    createSetup: () =>
+      prisma.$transaction(async (tx) => {
+        await lockAdministratorCreation(tx);
+        if (await administratorExists(tx)) return undefined;
+        const link = await replaceLinks(tx, { purpose: 'setup', lifetime: SETUP_LIFETIME });
+        await audit.in(tx).setupLinkCreated({}, { actor: 'system' });
+        return link;
+      }),
+
+    createInvitation: (userId, by = {}) =>
+      prisma.$transaction(async (tx) => {
+        const locked = isAccountId(userId) ? await lockAccount(tx, userId) : undefined;
+        if (locked?.state !== 'active') throw notFound('There is no such active account.');
+        const link = await replaceLinks(tx, { purpose: 'set_password', userId, lifetime: INVITATION_LIFETIME });
+        await audit.in(tx).invitationCreated({ userId }, by);
+        return link;
+      }),
+
+    async find(text) {
+      const token = parseOneTimeToken(text);
+      return token && readLink(prisma, token);
+    },
+
+    async completeSetup(text, input, by) {
+      const link = await open(text, 'setup');
+      if (!link) return { kind: 'spent' };
+      const prepared = await prepareAccount({ ...input, isAdministrator: true }, passwords);
+      if (prepared.kind === 'refused') return prepared;
+      return unlessConflict(() =>
+        prisma.$transaction(async (tx): Promise<SetupOutcome> => {
+          await lockAdministratorCreation(tx);
+          if (await administratorExists(tx)) return { kind: 'spent' };
+          if (!(await consumeLink(tx, link.token, 'setup'))) return { kind: 'spent' };
+          const account = await writeAccount(tx, prepared);
+          await audit.in(tx).userCreated({ userId: account.id, isAdministrator: true }, by);
+          await audit.in(tx).administratorCreated({ userId: account.id, how: 'setup' }, by);
+          return { kind: 'created', account };
+        }),
+      );
+    },
+
+    async completeSetPassword(text, { password }, by) {
+      const link = await open(text, 'set_password');
+      if (!link?.account) return { kind: 'spent' };
+      const { id, userName, email, name } = link.account;
+      const problem = await passwords.check(password, { userName, email: email?.address, name });
+      if (problem) return { kind: 'refused', ...problem };
+      const hashed = await passwords.hash(password);
+      return prisma.$transaction(async (tx): Promise<SetPasswordOutcome> => {
+        const locked = await lockAccount(tx, id);
+        if (locked?.state !== 'active') return { kind: 'spent' };
+        if (!(await consumeLink(tx, link.token, 'set_password'))) return { kind: 'spent' };
+        await setPassword(tx, id, hashed);
+        await forgetFailures(tx, id);
+        await endAccess(tx, id);
+        await endSessionsOf(tx, id);
+        await audit.in(tx).passwordChanged({ userId: id, how: 'invitation' }, by);
+        const account = (await readAccount(tx, id))!;
+        await notify(tx, account, 'password_changed');
+        return { kind: 'changed', account };
+      });
+    },
+  };
+}

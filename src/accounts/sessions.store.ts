@@ -1,0 +1,85 @@
+import type { Pool } from 'pg';
+import type { Transaction } from '../audit/audit.ts';
+import { preparedStatement } from '../audit/prepared-statement.ts';
+
+/** A sign-in in one browser, as its owner sees it. */
+export interface UserSession {
+  /** The `sid` of ID tokens. Not a secret. */
+  uid: string;
+  device?: string;
+  userAgent?: string;
+  address?: string;
+  amr: string[];
+  createdAt: Date;
+  lastUsedAt: Date;
+}
+
+/** A later sign-in in the same engine session replaces what is said about it. */
+const START = `INSERT INTO user_sessions (uid, user_id, user_agent, device, address, amr)
+  VALUES ($1, $2::uuid, $3, $4, $5, $6::text[])
+  ON CONFLICT (uid) DO UPDATE SET user_id = EXCLUDED.user_id, user_agent = EXCLUDED.user_agent, device = EXCLUDED.device,
+    address = EXCLUDED.address, amr = EXCLUDED.amr, last_used_at = now(), ended_at = NULL`;
+
+/** A row that somebody else is writing has just been used or ended: skipped, so that two nodes never wait for each other. */
+const TOUCH = `WITH used AS (
+    SELECT uid, now() - age * interval '1 millisecond' AS at
+    FROM unnest($1::text[], $2::float8[]) AS asked (asked_uid, age) JOIN user_sessions ON uid = asked_uid
+    WHERE ended_at IS NULL FOR NO KEY UPDATE OF user_sessions SKIP LOCKED)
+  UPDATE user_sessions SET last_used_at = GREATEST(last_used_at, used.at) FROM used WHERE user_sessions.uid = used.uid`;
+
+const LIST = `SELECT uid, device, user_agent AS "userAgent", address, amr, created_at AS "createdAt", last_used_at AS "lastUsedAt"
+  FROM user_sessions
+  WHERE user_id = $1::uuid AND ended_at IS NULL AND last_used_at > now() - $2::int * interval '1 second'
+  ORDER BY last_used_at DESC, uid`;
+
+const MARK_ENDED = `UPDATE user_sessions SET ended_at = now() WHERE uid = $1 AND ended_at IS NULL RETURNING user_id AS "userId"`;
+
+export function createSessionStore(pool: Pool) {
+  const start = preparedStatement(pool, 'sessions.start', START);
+  const touch = preparedStatement(pool, 'sessions.touch', TOUCH);
+  const list = preparedStatement<UserSession>(pool, 'sessions.list', LIST);
+  const markEnded = preparedStatement<{ userId: string }>(pool, 'sessions.end', MARK_ENDED);
+  return {
+    async start(session: {
+      uid: string;
+      userId: string;
+      userAgent?: string;
+      device?: string;
+      address?: string;
+      amr: string[];
+    }): Promise<void> {
+      const { uid, userId, userAgent, device, address, amr } = session;
+      await start([uid, userId, userAgent, device, address, amr]);
+    },
+    /** `used` maps a session to how many milliseconds ago it was used. */
+    async touch(used: Map<string, number>): Promise<void> {
+      await touch([[...used.keys()], [...used.values()]]);
+    },
+    async list(userId: string, lifetime: number): Promise<UserSession[]> {
+      return (await list([userId, lifetime])).map(withoutNulls);
+    },
+    /** Whose it was, or nothing when it had ended before. */
+    async markEnded(uid: string): Promise<string | undefined> {
+      return (await markEnded([uid]))[0]?.userId;
+    },
+  };
+}
+
+function withoutNulls(session: UserSession): UserSession {
+  return Object.fromEntries(Object.entries(session).filter(([, value]) => value !== null)) as unknown as UserSession;
+}
+
+/** Ends the ones named, or all of this person but one; returns those that had not ended before. */
+export async function endSessionsOf(
+  tx: Transaction,
+  userId: string,
+  which: { uid: string } | { except?: string } = {},
+): Promise<string[]> {
+  const where = 'uid' in which ? { uid: which.uid } : which.except === undefined ? {} : { uid: { not: which.except } };
+  const ended = await tx.userSession.updateManyAndReturn({
+    where: { userId, endedAt: null, ...where },
+    data: { endedAt: new Date() },
+    select: { uid: true },
+  });
+  return ended.map(({ uid }) => uid);
+}

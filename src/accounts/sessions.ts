@@ -1,0 +1,115 @@
+import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
+import type { Database } from '../platform/database/database.ts';
+import type { Logger } from '../platform/logger.ts';
+import { isAccountId } from './account.ts';
+import { deviceName, printableUserAgent } from './device-name.ts';
+import { createSessionStore, endSessionsOf, type UserSession } from './sessions.store.ts';
+
+export type { UserSession } from './sessions.store.ts';
+
+const MINUTE = 60_000;
+/** More uses than this are written at once, whatever the clock says. */
+const MOST_TOUCHED = 10_000;
+
+export interface NewUserSession extends AuditContext {
+  /** The engine's session uid. */
+  uid: string;
+  userId: string;
+  amr: string[];
+  userAgent?: string;
+}
+
+export interface UserSessions {
+  /** A person has signed in. Writes the audit event too. */
+  start(session: NewUserSession): Promise<void>;
+  /** It was used. At most one write a minute for each session; the last minute is lost with the process. */
+  touch(uid: string): void;
+  /** Those that have not ended, last used first. */
+  list(userId: string): Promise<UserSession[]>;
+  /** Ends one of this person's sessions, everywhere and at once. */
+  end(session: { userId: string; uid: string }, by: AuditContext): Promise<'done' | 'not_found'>;
+  /** Ends all of them, or all but the one that asks. Returns how many. */
+  endAll(sessions: { userId: string; except?: string }, by: AuditContext): Promise<number>;
+  /** The engine has ended it already: signed out. */
+  markEnded(uid: string, by?: AuditContext): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface UserSessionsOptions {
+  database: Pick<Database, 'pool' | 'prisma'>;
+  audit: Pick<Audit, 'in' | 'queue'>;
+  logger: Pick<Logger, 'warn'>;
+  /** Seconds without use after which the engine has forgotten a session. */
+  lifetime: number;
+  /** Ends the engine's session and all that hangs on it, inside the transaction. */
+  endSession(tx: Transaction, uid: string): Promise<void>;
+}
+
+/** What people see of their sessions: where, with what, when last. Whether one is valid is the engine's knowledge, not this. */
+export function createUserSessions(options: UserSessionsOptions): UserSessions {
+  const { database, audit, logger, lifetime, endSession } = options;
+  const store = createSessionStore(database.pool);
+  let touched = new Map<string, number>();
+  let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<void> = Promise.resolve();
+
+  function write(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (touched.size === 0) return;
+    const now = performance.now();
+    const used = new Map([...touched].map(([uid, at]) => [uid, now - at]));
+    touched = new Map();
+    writing = writing
+      .then(() => store.touch(used))
+      .catch((error) => logger.warn({ error }, 'the last use of sessions was not stored'));
+  }
+
+  function endEach(which: { uid: string } | { except?: string }, userId: string, by: AuditContext): Promise<number> {
+    return database.prisma.$transaction(async (tx) => {
+      const ended = await endSessionsOf(tx, userId, which);
+      for (const uid of ended) {
+        await endSession(tx, uid);
+        await audit.in(tx).sessionEnded({ sessionId: uid, userId, reason: 'ended_from_list' }, by);
+      }
+      return ended.length;
+    });
+  }
+
+  return {
+    async start({ uid, userId, amr, userAgent, ...by }) {
+      const device = deviceName(userAgent);
+      await store.start({ uid, userId, amr, userAgent: printableUserAgent(userAgent), device, address: by.address });
+      await audit.queue.sessionStarted({ sessionId: uid, userId, amr, ...(device && { device }) }, by);
+    },
+
+    touch(uid) {
+      touched.set(uid, performance.now());
+      if (touched.size >= MOST_TOUCHED) write();
+      else timer ??= setTimeout(write, MINUTE).unref();
+    },
+
+    async list(userId) {
+      return isAccountId(userId) ? store.list(userId, lifetime) : [];
+    },
+
+    async end({ userId, uid }, by) {
+      if (!isAccountId(userId)) return 'not_found';
+      return (await endEach({ uid }, userId, by)) > 0 ? 'done' : 'not_found';
+    },
+
+    async endAll({ userId, except }, by) {
+      return isAccountId(userId) ? endEach({ except }, userId, by) : 0;
+    },
+
+    async markEnded(uid, by = {}) {
+      const userId = await store.markEnded(uid);
+      if (userId) await audit.queue.sessionEnded({ sessionId: uid, userId, reason: 'signed_out' }, by);
+    },
+
+    async close() {
+      write();
+      await writing;
+    },
+  };
+}

@@ -1,0 +1,151 @@
+import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { Database } from '../platform/database/database.ts';
+import type { Logger } from '../platform/logger.ts';
+import { addressKey, type RateLimiter } from '../platform/rate-limits.ts';
+import type { Account } from './account.ts';
+import { digestOfDeviceSecret, formatDeviceToken, parseDeviceToken, renewDeviceToken } from './device-token.ts';
+import { parseLogin } from './login.ts';
+import { createCredentialStore } from './password-credentials.store.ts';
+import { parseHash } from './password-hash.ts';
+import type { Passwords, Peppers, StoredPassword } from './passwords.ts';
+import { type Candidate, createSignInStore } from './sign-in.store.ts';
+import { accountKey, createSignInThrottle, strangerKey, type ThrottlePolicy } from './sign-in-throttle.ts';
+
+export interface PasswordAttempt {
+  /** E-mail address or user name. */
+  login: string;
+  password: string;
+  /** What the last sign-in in this browser gave it to keep. */
+  deviceToken?: string;
+}
+
+/** `retryAfter` in seconds. Unknown login, no password and wrong password are all `refused`. */
+export type SignInOutcome =
+  | { kind: 'signed_in'; account: Account; amr: string[]; deviceToken: string; mustChangePassword: boolean }
+  | { kind: 'refused' }
+  | { kind: 'disabled' }
+  | { kind: 'throttled'; retryAfter: number }
+  | { kind: 'busy'; retryAfter: number };
+
+export interface SignIn {
+  /** The limit per address is inside. */
+  withPassword(attempt: PasswordAttempt, by: AuditContext): Promise<SignInOutcome>;
+  /** For a timer: removes counters of logins that nobody has. */
+  forgetStrangers(limit?: number): Promise<number>;
+}
+
+export interface SignInOptions {
+  database: Pick<Database, 'pool'>;
+  audit: Pick<Audit, 'queue'>;
+  logger: Pick<Logger, 'warn'>;
+  passwords: Passwords;
+  peppers: Peppers;
+  addressLimit: RateLimiter;
+  throttlePolicy?: ThrottlePolicy;
+}
+
+/**
+ * Checks go from cheap to dear, and every one is the same for logins that exist and those that do not: limit of the address, look-up,
+ * place in the hash queue, one try counted, one hash computed, and only then what a right password reveals. S-122
+ */
+export function createSignIn(options: SignInOptions): SignIn {
+  const { database, audit, logger, passwords, peppers, addressLimit } = options;
+  const store = createSignInStore(database.pool);
+  const credentials = createCredentialStore(database.pool);
+  const throttle = createSignInThrottle(database.pool, options.throttlePolicy);
+
+  async function limited(by: AuditContext): Promise<SignInOutcome | undefined> {
+    if (by.address === undefined) return undefined;
+    const decision = await addressLimit.take(addressKey(by.address));
+    if (decision.allowed) return undefined;
+    const { retryAfter, isFirst } = decision;
+    // Once for each time the limit is reached: refusing must stay cheap.
+    if (isFirst) await audit.queue.signInThrottled({ limit: 'address', retryAfter }, by);
+    return { kind: 'throttled', retryAfter };
+  }
+
+  async function enter(
+    candidate: Candidate,
+    attempt: PasswordAttempt,
+    key: Buffer,
+  ): Promise<SignInOutcome | undefined> {
+    const { account, password } = candidate;
+    const secrets = parseDeviceToken(attempt.deviceToken);
+    const renewed = candidate.device ? undefined : renewDeviceToken(secrets);
+    const device = candidate.device ?? digestOfDeviceSecret(renewed!.secret);
+    const state = await store.succeed({ userId: account.id, key, device, changedAt: password!.changedAt });
+    if (state === undefined) return undefined;
+    if (state !== 'active') return { kind: 'disabled' };
+    if (renewed) await store.removeOldDevices(account.id);
+    await upgrade(account.id, password!, attempt.password);
+    return {
+      kind: 'signed_in',
+      account: { ...account, state },
+      amr: ['pwd'],
+      deviceToken: renewed?.token ?? formatDeviceToken(secrets),
+      mustChangePassword: password!.mustChange,
+    };
+  }
+
+  /** Never the reason for a sign-in to fail. S-124 */
+  async function upgrade(userId: string, old: StoredPassword, password: string): Promise<void> {
+    if (!passwords.isOutdated(old)) return;
+    try {
+      const hashed = await passwords.hash(password);
+      if (!(await credentials.upgrade(userId, old, hashed))) return;
+      const [from, to] = [old, hashed].map(({ hash }) => parseHash(hash)?.format ?? 'unknown') as [string, string];
+      await audit.queue.passwordHashUpgraded({ userId, from, to }, {});
+    } catch (error) {
+      logger.warn({ error, userId }, 'an outdated password hash was not replaced');
+    }
+  }
+
+  async function record(outcome: SignInOutcome, candidate: Candidate | undefined, by: AuditContext): Promise<void> {
+    const userId = candidate?.account.id;
+    if (outcome.kind === 'signed_in') {
+      const { account, amr } = outcome;
+      await audit.queue.signInSucceeded({ userId: account.id, amr, knownDevice: candidate?.device !== undefined }, by);
+    } else if (outcome.kind === 'disabled') {
+      await audit.queue.signInFailed({ ...(userId && { userId }), reason: 'account_disabled' }, by);
+    } else {
+      const reason = !candidate ? 'unknown_user' : !candidate.password ? 'no_password' : 'wrong_password';
+      await audit.queue.signInFailed({ ...(userId && { userId }), reason }, by);
+    }
+  }
+
+  return {
+    async withPassword(attempt, by) {
+      const refusal = await limited(by);
+      if (refusal) return refusal;
+      await passwords.ready();
+
+      const login = parseLogin(attempt.login);
+      const devices = parseDeviceToken(attempt.deviceToken).map(digestOfDeviceSecret);
+      const candidate = await store.lookUp(login, devices);
+      const userId = candidate?.account.id;
+      const key = userId ? accountKey(userId) : strangerKey(login, peppers.current.key);
+
+      const reservation = passwords.reserve(by.address && addressKey(by.address));
+      if (reservation.kind === 'busy') return reservation;
+      const { place } = reservation;
+      try {
+        const tried = await throttle.take({ key, userId, device: candidate?.device });
+        if (tried.kind === 'blocked') {
+          const { limit, retryAfter } = tried;
+          await audit.queue.signInThrottled({ ...(userId && { userId }), limit, retryAfter }, by);
+          return { kind: 'throttled', retryAfter };
+        }
+        const { password } = attempt;
+        const matches = await passwords.verify({ stored: candidate?.password, password, key, place });
+        const entered = matches ? await enter(candidate!, attempt, key) : undefined;
+        const outcome = entered ?? { kind: 'refused' };
+        await record(outcome, candidate, by);
+        return outcome;
+      } finally {
+        place.release();
+      }
+    },
+
+    forgetStrangers: (limit) => throttle.forgetStrangers(limit),
+  };
+}

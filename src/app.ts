@@ -1,0 +1,143 @@
+import Koa from 'koa';
+import { claimsOf } from './accounts/claims.ts';
+import { createSignIn } from './accounts/sign-in.ts';
+import { openControlSocket } from './cli/control-socket.ts';
+import { createCommandExecutor } from './cli/execute.ts';
+import type { Config } from './config/config.ts';
+import { createErrorScreens } from './interactions/error.ts';
+import { createPictureFetcher } from './interactions/fetch-picture.ts';
+import { createInteractionRoutes } from './interactions/interactions.routes.ts';
+import { registerPlayground } from './interactions/playground-client.ts';
+import { createProtocolScreens } from './interactions/protocol-screens.ts';
+import { loadScreens } from './interactions/screens.ts';
+import { requestContext } from './platform/http/context.ts';
+import { createCsrf } from './platform/http/csrf.ts';
+import { errors } from './platform/http/errors.ts';
+import { health } from './platform/http/health.ts';
+import { hostCheck } from './platform/http/host-check.ts';
+import { plainPaths } from './platform/http/paths.ts';
+import { securityHeaders } from './platform/http/security-headers.ts';
+import { createHttpServer } from './platform/http/server.ts';
+import { periodically } from './platform/periodically.ts';
+import { createRateLimits, limitByAddress } from './platform/rate-limits.ts';
+import type { Service } from './platform/run-service.ts';
+import { createArtifactStore } from './provider/adapter.ts';
+import { createIdentityProvider } from './provider/provider.ts';
+import { openServices, type Services } from './services.ts';
+import { openSigningKeys } from './signing-keys/signing-keys.ts';
+
+const CLEAN_UP_INTERVAL = 60_000;
+const CLEAN_UP_BATCH = 500;
+
+/** Builds everything that has a lifetime, from the inside out: the one place that says what is made of what. */
+export async function createApp(config: Config): Promise<Service> {
+  const services = await openServices(config);
+  try {
+    return await createServiceOn(services, config);
+  } catch (error) {
+    await services.close();
+    throw error;
+  }
+}
+
+async function createServiceOn(services: Services, config: Config): Promise<Service> {
+  const { issuer, production } = config;
+  const { logger, database, secrets, audit, accounts, oneTimeLinks, sessions, clients, resourceServers } = services;
+
+  const artifactStore = createArtifactStore({
+    pool: database.pool,
+    refreshSuccessorKey: secrets.refreshSuccessorKey,
+    refreshGrace: config.lifetimes.refreshGrace,
+  });
+  const limits = createRateLimits(config.limits);
+  const signIn = createSignIn({
+    database,
+    audit,
+    logger,
+    passwords: services.passwords,
+    peppers: secrets.peppers,
+    addressLimit: limits.signIn,
+  });
+  const screens = loadScreens({
+    branding: config.branding,
+    overrides: config.templatesDirectory,
+    secure: issuer.startsWith('https:'),
+  });
+  const identityProvider = await createIdentityProvider({
+    config,
+    database,
+    artifactStore,
+    signingKeys: await openSigningKeys(services),
+    secrets,
+    accounts: { find: accounts.find, claimsOf },
+    clients,
+    resourceServers,
+    sessions,
+    audit,
+    screens: createProtocolScreens({ screens, accounts }),
+    uiLocales: screens.messages.locales,
+    logger,
+  });
+  if (config.playground) await registerPlayground(clients, issuer);
+  const routes = createInteractionRoutes({
+    issuer,
+    production,
+    playground: config.playground,
+    minimumPasswordLength: config.passwords.minimumLength,
+    screens,
+    identityProvider,
+    accounts,
+    signIn,
+    oneTimeLinks,
+    csrf: createCsrf({ key: secrets.csrfKey, issuer }),
+    limitSignIns: limitByAddress('sign-in pages', config.limits.signInPerAddressPerMinute, 60),
+    setupNeeded: async () => !(await accounts.hasAdministrator()),
+    fetchPicture: createPictureFetcher({ allowLoopback: !production }),
+    ...(!production && { mail: services.mail }),
+  });
+
+  const state = { stopping: false };
+  const koa = new Koa();
+  koa.silent = true;
+  koa.use(requestContext(config));
+  koa.use(securityHeaders({ issuer }));
+  koa.use(health({ isReady: async () => !state.stopping && (await database.pool.query('SELECT 1')).rowCount === 1 }));
+  koa.use(errors({ renderError: createErrorScreens(screens).appError, logger }));
+  koa.use(hostCheck(issuer));
+  koa.use(plainPaths());
+  koa.use(identityProvider.middleware);
+  koa.use(routes.routes());
+  koa.use(routes.allowedMethods());
+  const handle = koa.callback();
+  const server = createHttpServer((req, res) => {
+    if (!identityProvider.answerFromMemory(req, res)) void handle(req, res);
+  });
+
+  const stopCleanUp = periodically('clean-up', CLEAN_UP_INTERVAL, () => deleteAllExpired(artifactStore), logger);
+  const controlSocket =
+    config.database.kind === 'embedded'
+      ? await openControlSocket({ directory: config.database.directory, execute: createCommandExecutor(services) })
+      : undefined;
+  const setup = await oneTimeLinks.createSetup();
+
+  return {
+    ...(setup && { setupLink: `${issuer}/setup/${setup.token}` }),
+    ...(!production && { mailboxUrl: `${issuer}/mailbox` }),
+    async listen() {
+      await server.listen(config.listen);
+      return { url: issuer };
+    },
+    async close() {
+      state.stopping = true;
+      await controlSocket?.close();
+      await server.close();
+      await stopCleanUp();
+      await services.close();
+    },
+  };
+}
+
+/** In small batches, so that nobody waits long for a lock. */
+async function deleteAllExpired(store: { deleteExpired(limit: number): Promise<number> }): Promise<void> {
+  while ((await store.deleteExpired(CLEAN_UP_BATCH)) === CLEAN_UP_BATCH);
+}

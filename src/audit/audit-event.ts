@@ -1,0 +1,111 @@
+/** Where a request came from and who acted, when it was not the person the event is about. */
+export interface AuditContext {
+  address?: string;
+  requestId?: string;
+  /** "cli", "system", or the id of an administrator. */
+  actor?: string;
+}
+
+type Person = { userId: string };
+type Client = { clientId: string };
+type OfSession = { sessionId?: string };
+type SignInRefusal = 'unknown_user' | 'no_password' | 'wrong_password' | 'account_disabled';
+type SignInLimit = 'address' | 'account' | 'device';
+
+/** What each event says beyond its context. `userId`, `clientId` and `sessionId` become columns, the rest `details`. Never a secret. */
+export interface AuditDetails {
+  signInSucceeded: Person & { amr: string[]; knownDevice?: boolean };
+  signInFailed: { userId?: string; reason: SignInRefusal };
+  signInThrottled: { userId?: string; limit: SignInLimit; retryAfter: number };
+  sessionStarted: Person & { sessionId: string; amr: string[]; device?: string };
+  sessionEnded: { sessionId: string; userId?: string; reason?: string };
+  passwordChanged: Person & { how: 'invitation' };
+  passwordHashUpgraded: Person & { from: string; to: string };
+  invitationCreated: Person;
+  setupLinkCreated: Record<never, never>;
+  userCreated: Person & { isAdministrator?: boolean };
+  administratorCreated: Person & { how: 'setup' | 'administration' };
+  userDisabled: Person & { sessionsEnded: number };
+  userEnabled: Person;
+  userDeleted: Person & { sessionsEnded: number };
+  clientCreated: Client & { name: string };
+  clientUpdated: Client & { changed: string[] };
+  clientDisabled: Client;
+  clientEnabled: Client;
+  clientSecretRotated: Client & { overlapSeconds?: number };
+  resourceServerCreated: { resource: string; name?: string };
+  resourceServerUpdated: { resource: string; changed: string[] };
+  consentGranted: Person &
+    Client &
+    OfSession & { scopes: string[]; claims?: string[]; resourceScopes?: Record<string, string[]> };
+  consentDenied: Person & Client & OfSession;
+  consentWithdrawn: Person & Client;
+  authorizationRefused: { clientId?: string; userId?: string; error: string };
+  tokenIssued: Client & OfSession & { userId?: string; kind: string; grantType: string; resource?: string | string[] };
+  tokenRefused: { clientId?: string; userId?: string; error: string; grantType?: string };
+  tokenRevoked: Client & { userId?: string; kind: string };
+  grantRevoked: { userId?: string; clientId?: string; reason?: string };
+  codeReplayed: Client & { userId?: string };
+  refreshTokenReplayed: Client & { userId?: string };
+}
+
+export type AuditEventName = keyof AuditDetails;
+
+/** One function per business event. The promise is kept once the row is stored. */
+export type AuditWriter = {
+  [Name in AuditEventName]: (details: AuditDetails[Name], by: AuditContext) => Promise<void>;
+};
+
+interface EventKind {
+  type: string;
+  level: 'info' | 'warn';
+}
+
+const info = (type: string): EventKind => ({ type, level: 'info' });
+const warn = (type: string): EventKind => ({ type, level: 'warn' });
+
+/** The stored type of each event, and how loud its log line is. */
+export const eventKinds: Record<AuditEventName, EventKind> = {
+  signInSucceeded: info('sign_in.succeeded'),
+  signInFailed: info('sign_in.failed'),
+  signInThrottled: warn('sign_in.throttled'),
+  sessionStarted: info('session.started'),
+  sessionEnded: info('session.ended'),
+  passwordChanged: info('password.changed'),
+  passwordHashUpgraded: info('password.hash_upgraded'),
+  invitationCreated: info('invitation.created'),
+  setupLinkCreated: info('setup_link.created'),
+  userCreated: info('user.created'),
+  administratorCreated: warn('administrator.created'),
+  userDisabled: info('user.disabled'),
+  userEnabled: info('user.enabled'),
+  userDeleted: info('user.deleted'),
+  clientCreated: info('client.created'),
+  clientUpdated: info('client.updated'),
+  clientDisabled: info('client.disabled'),
+  clientEnabled: info('client.enabled'),
+  clientSecretRotated: info('client.secret_rotated'),
+  resourceServerCreated: info('resource_server.created'),
+  resourceServerUpdated: info('resource_server.updated'),
+  consentGranted: info('consent.granted'),
+  consentDenied: info('consent.denied'),
+  consentWithdrawn: info('consent.withdrawn'),
+  authorizationRefused: info('authorization.refused'),
+  tokenIssued: info('token.issued'),
+  tokenRefused: info('token.refused'),
+  tokenRevoked: info('token.revoked'),
+  grantRevoked: info('grant.revoked'),
+  codeReplayed: warn('code.replayed'),
+  refreshTokenReplayed: warn('refresh_token.replayed'),
+};
+
+/** A writer that hands every event to `record`. */
+export function createAuditWriter(
+  record: (kind: EventKind, details: Record<string, unknown>, by: AuditContext) => Promise<void>,
+): AuditWriter {
+  const functions = Object.entries(eventKinds).map(([name, kind]) => [
+    name,
+    (details: Record<string, unknown>, by: AuditContext) => record(kind, details, by),
+  ]);
+  return Object.fromEntries(functions) as AuditWriter;
+}

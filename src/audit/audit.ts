@@ -1,0 +1,84 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Database } from '../platform/database/database.ts';
+import type { Logger } from '../platform/logger.ts';
+import { type AuditRow, createInserter, insertWithin, type Transaction } from './audit.store.ts';
+import { type AuditContext, type AuditWriter, createAuditWriter } from './audit-event.ts';
+import { createAuditQueue } from './audit-queue.ts';
+import { printable } from './printable.ts';
+
+export type { Transaction } from './audit.store.ts';
+export type { AuditContext, AuditDetails, AuditWriter } from './audit-event.ts';
+
+export interface Audit {
+  /** Rows that stand or fall with the change they record. */
+  in(tx: Transaction): AuditWriter;
+  /** Rows of the hot path, many in one statement. May be awaited: then nothing is answered that was not recorded. */
+  queue: AuditWriter;
+  /** False while the database does not keep up with `queue`. */
+  hasRoom(): boolean;
+  /** How often each type of event happened in this process. */
+  counts(): Record<string, number>;
+  close(): Promise<void>;
+}
+
+export interface AuditOptions {
+  database: Pick<Database, 'pool'>;
+  logger: Pick<Logger, 'info' | 'warn' | 'error'>;
+}
+
+/** The append-only record of who did what: each event is a row, a log line and a count, written by one call. S-175 */
+export function createAudit({ database, logger }: AuditOptions): Audit {
+  const counts = new Map<string, number>();
+  const insert = createInserter(database.pool);
+  const queue = createAuditQueue<{ row: AuditRow; since: number }>({
+    insert: (entries) =>
+      insert(entries.map(({ row, since }) => ({ ...row, age: Math.round(performance.now() - since) }))),
+  });
+
+  function writer(store: (row: AuditRow) => Promise<void>): AuditWriter {
+    return createAuditWriter(({ type, level }, details, by) => {
+      const row = rowOf(type, printable(details), printable(by));
+      counts.set(type, (counts.get(type) ?? 0) + 1);
+      logger[level](lineOf(row), type);
+      const stored = store(row);
+      // For callers that do not wait: the line above is then the only record, and this one says so.
+      stored.catch((error) => logger.error({ error, event: type, id: row.id }, 'an audit row was not stored'));
+      return stored;
+    });
+  }
+
+  return {
+    in: (tx) => writer((row) => insertWithin(tx, row)),
+    queue: writer((row) => queue.add({ row, since: performance.now() })),
+    hasRoom: () => queue.hasRoom(),
+    counts: () => Object.fromEntries(counts),
+    close: () => queue.close(),
+  };
+}
+
+function rowOf(type: string, event: Record<string, unknown>, { address, requestId, actor }: AuditContext): AuditRow {
+  const { userId, clientId, sessionId, ...details } = event as Record<string, string | undefined>;
+  const columns = {
+    user_id: userId,
+    client_id: clientId,
+    session_id: sessionId,
+    actor,
+    address,
+    request_id: requestId,
+  };
+  return { id: uuidv7(), age: 0, type, ...columns, details };
+}
+
+/** The same, under the names that every other log line uses. */
+function lineOf({ id, user_id, client_id, session_id, actor, address, request_id, details }: AuditRow) {
+  return {
+    id,
+    userId: user_id,
+    clientId: client_id,
+    sessionId: session_id,
+    actor,
+    address,
+    requestId: request_id,
+    details,
+  };
+}

@@ -1,0 +1,93 @@
+import { type Command, Option } from 'commander';
+import type { ClientChanges } from '../clients/clients.ts';
+import type { CommandContext } from './command.ts';
+import { collect, jsonFile, seconds } from './option-values.ts';
+
+export interface ClientOptions {
+  name?: string;
+  redirectUri?: string[];
+  postLogoutRedirectUri?: string[];
+  grantType?: string[];
+  authMethod?: string;
+  public?: true;
+  type?: string;
+  scope?: string;
+  resource?: string[];
+  firstParty?: boolean;
+  pkce?: boolean;
+  jwks?: Record<string, unknown>;
+  jwksUri?: string;
+  clientUri?: string;
+  logoUri?: string;
+  policyUri?: string;
+  tosUri?: string;
+  contact?: string[];
+  idTokenAlg?: string;
+  accessTokenLifetime?: number;
+  metadata?: Record<string, unknown>;
+}
+
+/** What `clients create` and `clients update` have in common. */
+export function addClientOptions(command: Command, context: CommandContext): Command {
+  return command
+    .option('--redirect-uri <uri>', 'where sign-ins return to; may be repeated', collect)
+    .option('--post-logout-redirect-uri <uri>', 'where sign-outs return to; may be repeated', collect)
+    .addOption(new Option('--grant-type <type>', 'may be repeated').argParser(collect).default(undefined, 'see below'))
+    .addOption(
+      new Option('--auth-method <method>', 'how it authenticates').choices([
+        'client_secret_basic',
+        'client_secret_post',
+        'private_key_jwt',
+        'none',
+      ]),
+    )
+    .addOption(new Option('--public', 'keeps no secret: browser, desktop, mobile').conflicts('authMethod'))
+    .addOption(new Option('--type <type>', 'application type').choices(['web', 'native']))
+    .option('--scope <scopes>', 'the most it may ask for, separated by spaces')
+    .option('--resource <identifier>', 'a resource server it may ask tokens for; may be repeated', collect)
+    .option('--first-party', 'ours: people are not asked for consent')
+    .option('--no-first-party', 'people are asked for consent')
+    .option('--pkce', 'every sign-in must use PKCE')
+    .option('--no-pkce', 'for older confidential clients that cannot')
+    .option('--jwks <file>', 'its public keys, a JWK set', jsonFile(context))
+    .option('--jwks-uri <uri>', 'where its public keys are')
+    .option('--client-uri <uri>', 'its home page')
+    .option('--logo-uri <uri>', 'its logo')
+    .option('--policy-uri <uri>', 'its privacy policy')
+    .option('--tos-uri <uri>', 'its terms of service')
+    .option('--contact <email>', 'may be repeated', collect)
+    .option('--id-token-alg <algorithm>', 'RS256, PS256, ES256 or EdDSA')
+    .option('--access-token-lifetime <duration>', 'shorter than the server default', seconds)
+    .option('--metadata <file>', 'further RFC 7591 members, a JSON object; options win', jsonFile(context))
+    .option('--json', 'print JSON');
+}
+
+/** Only what was given: absent members keep their value, or get their default. */
+export function changesOf(options: ClientOptions, unset: string[] = []): ClientChanges {
+  const members: Record<string, unknown> = {
+    redirect_uris: options.redirectUri,
+    post_logout_redirect_uris: options.postLogoutRedirectUri,
+    grant_types: options.grantType,
+    token_endpoint_auth_method: options.public ? 'none' : options.authMethod,
+    application_type: options.type,
+    scope: options.scope,
+    jwks: options.jwks,
+    jwks_uri: options.jwksUri,
+    client_uri: options.clientUri,
+    logo_uri: options.logoUri,
+    policy_uri: options.policyUri,
+    tos_uri: options.tosUri,
+    contacts: options.contact,
+    id_token_signed_response_alg: options.idTokenAlg,
+    access_token_lifetime: options.accessTokenLifetime,
+  };
+  const given = Object.entries(members).filter(([, value]) => value !== undefined);
+  const removed = unset.filter((name) => name !== 'resources').map((name): [string, null] => [name, null]);
+  return {
+    name: options.name,
+    isFirstParty: options.firstParty,
+    requirePkce: options.pkce,
+    resources: unset.includes('resources') ? [] : options.resource,
+    metadata: Object.fromEntries([...Object.entries(options.metadata ?? {}), ...given, ...removed]),
+  };
+}

@@ -1,0 +1,34 @@
+import type { Accounts } from '../accounts/accounts.ts';
+import type { OneTimeLinks } from '../accounts/one-time-links.ts';
+import type { Clients } from '../clients/clients.ts';
+import type { ResourceServers } from '../clients/resource-servers.ts';
+import type { Config } from '../config/config.ts';
+
+/** The pieces that commands work on: the service's own, or opened for one command. */
+export interface Services {
+  /** Where links lead. */
+  issuer: string;
+  accounts: Pick<Accounts, 'find' | 'findByLogin' | 'create' | 'disable' | 'enable' | 'list'>;
+  oneTimeLinks: Pick<OneTimeLinks, 'createInvitation'>;
+  clients: Clients;
+  resourceServers: ResourceServers;
+}
+
+/** What a command may use of the world. The service that runs a command for somebody else hands in its own. */
+export interface CommandContext {
+  write(text: string): void;
+  writeError(text: string): void;
+  /** Files named in options; always read on the side of whoever typed the command. */
+  readFile(path: string): string;
+  /** Opened at the first call. */
+  services(): Promise<Services>;
+  /** The configuration of this very process; throws where a command was sent from another one. */
+  config(): Config;
+}
+
+/** What came of a command that ran elsewhere. */
+export interface CommandResult {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}

@@ -1,0 +1,58 @@
+import { Command, type CommanderError } from 'commander';
+import { isAppError } from '../platform/errors.ts';
+import { explainFailure } from '../platform/run-service.ts';
+import { addClientCommands } from './clients.ts';
+import type { CommandContext } from './command.ts';
+import { isCommandError } from './command-error.ts';
+import { addMaintenanceCommands } from './maintenance.ts';
+import { isRunsElsewhere } from './open-services.ts';
+import { addResourceCommands } from './resources.ts';
+import { addUserCommands } from './users.ts';
+
+/**
+ * Runs one command and answers its exit code: 0 done, 1 refused or failed, 2 wrong usage.
+ * @throws RunsElsewhere, from `context.services()`, when the whole command has to run somewhere else
+ */
+export async function runCommand(argv: string[], context: CommandContext): Promise<number> {
+  try {
+    await createProgram(context).parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (isRunsElsewhere(error)) throw error;
+    // Commander has printed its message already.
+    if (isCommanderError(error)) return error.exitCode === 0 ? 0 : 2;
+    reportError(error, argv, context);
+    return 1;
+  }
+}
+
+function createProgram(context: CommandContext): Command {
+  const program = new Command('daemun')
+    .description('Manage the users, clients and resource servers of this Daemun.')
+    .configureOutput({ writeOut: context.write, writeErr: context.writeError })
+    .configureHelp({ sortSubcommands: false })
+    .showHelpAfterError('Add --help to see how it is used.')
+    .exitOverride();
+  addUserCommands(program, context);
+  addClientCommands(program, context);
+  addResourceCommands(program, context);
+  addMaintenanceCommands(program, context);
+  return program;
+}
+
+/** Says on standard error what went wrong. */
+export function reportError(error: unknown, argv: string[], context: CommandContext): void {
+  // Written for whoever runs this, or else a defect, which shows where it happened.
+  const message = isCommandError(error) || isAppError(error) ? error.message : explainFailure(error);
+  const problems = isCommandError(error) ? error.problems : [];
+  if (argv.includes('--json')) {
+    context.writeError(`${JSON.stringify({ error: { message, ...(problems.length && { problems }) } })}\n`);
+    return;
+  }
+  const lines = problems.map(({ field, message: why }) => `\n  ${field} ${why}`);
+  context.writeError(`${message}${lines.join('')}\n`);
+}
+
+function isCommanderError(error: unknown): error is CommanderError {
+  return String((error as CommanderError | undefined)?.code).startsWith('commander.');
+}

@@ -1,0 +1,24 @@
+import { randomInt } from 'node:crypto';
+
+/** Client ids made here have this shape. They are public, so they need to be unique, not secret. */
+const LENGTH = 20;
+const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
+
+const CHOSEN = /^[A-Za-z0-9][A-Za-z0-9._~-]{2,63}$/;
+
+/** Subjects of people are UUIDs, with or without hyphens in the eyes of a careless reader. */
+const UUID_LIKE = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
+
+/** A random id: no client ever chooses its own. @see RFC 9700 4.15.1 */
+export function generateClientId(): string {
+  return Array.from({ length: LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+}
+
+/**
+ * Says what is wrong with an id chosen by an administrator, or nothing.
+ * As the subject of client_credentials tokens it must never pass for a person, and as an audience never for an API's URI.
+ */
+export function chosenClientIdProblem(id: string): string | undefined {
+  if (!CHOSEN.test(id)) return 'must be 3 to 64 letters, digits or . _ ~ -, beginning with a letter or digit';
+  return UUID_LIKE.test(id) ? 'must not look like the id of a person (a UUID)' : undefined;
+}

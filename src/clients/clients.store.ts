@@ -1,0 +1,136 @@
+import type { Pool } from 'pg';
+import { v7 as uuidv7 } from 'uuid';
+import { preparedStatement } from '../audit/prepared-statement.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
+import { createStatementBatch } from '../platform/database/statement-batch.ts';
+import type { ClientDetails, RelyingParty } from './client.ts';
+import type { ClientMetadata } from './client-metadata.ts';
+import { type ClientSecret, digestOfClientSecret, hintOfClientSecret } from './client-secret.ts';
+
+export type Transaction = Prisma.TransactionClient;
+
+/** What is written of a client; the rest of its row the database keeps by itself. */
+export type ClientRecord = Pick<
+  RelyingParty,
+  'id' | 'name' | 'metadata' | 'isFirstParty' | 'requirePkce' | 'resources'
+>;
+
+const withSecrets = { secrets: { orderBy: { id: 'desc' } } } as const;
+
+/** Of any number of clients. The database's clock decides which secrets are valid. */
+const FIND = `SELECT c.id, c.name, c.metadata, c.is_first_party AS "isFirstParty", c.require_pkce AS "requirePkce",
+    c.resources, c.state::text AS state, c.version,
+    ARRAY(SELECT s.digest FROM client_secrets s
+      WHERE s.client_id = c.id AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.id DESC) AS "secretDigests"
+  FROM clients c WHERE c.id = ANY($1::text[])`;
+
+/** Anything else is no id of ours, and some of it PostgreSQL would refuse to read. */
+const POSSIBLE_ID = /^[\x21-\x7e]{1,64}$/;
+
+/**
+ * The hot look-up: what is asked at the same moment goes into one prepared statement. It is sent after the last of them
+ * asked, so every answer is as fresh as a statement of its own would have been.
+ */
+export function createClientFinder(pool: Pool): (id: string) => Promise<RelyingParty | undefined> {
+  const query = preparedStatement<RelyingParty>(pool, 'clients.find', FIND);
+  const find = createStatementBatch<string, RelyingParty | undefined>({
+    async send(ids) {
+      const rows = await query([[...new Set(ids)]]);
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      return ids.map((id) => byId.get(id));
+    },
+  });
+  return async (id) => (POSSIBLE_ID.test(id) ? find(id) : undefined);
+}
+
+export async function readClient(tx: Transaction, id: string): Promise<ClientDetails | undefined> {
+  if (!POSSIBLE_ID.test(id)) return undefined;
+  const row = await tx.client.findUnique({ where: { id }, include: withSecrets });
+  return row ? detailsOf(row) : undefined;
+}
+
+/** Reads a client that is about to change; whoever changes it too waits. */
+export async function lockClient(tx: Transaction, id: string): Promise<ClientDetails | undefined> {
+  if (!POSSIBLE_ID.test(id)) return undefined;
+  await tx.$queryRaw`SELECT id FROM clients WHERE id = ${id} FOR NO KEY UPDATE`;
+  return readClient(tx, id);
+}
+
+/** Oldest first. `after` is the id of the last one seen; clients are never removed, so it is always there. */
+export async function readClients(
+  tx: Transaction,
+  { after, limit }: { after?: string; limit: number },
+): Promise<ClientDetails[]> {
+  const rows = await tx.client.findMany({
+    include: withSecrets,
+    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+    take: limit,
+    ...(after ? { cursor: { id: after }, skip: 1 } : {}),
+  });
+  return rows.map(detailsOf);
+}
+
+/** Inserts, unless the id is taken. */
+export async function insertClient(tx: Transaction, client: ClientRecord): Promise<boolean> {
+  const { count } = await tx.client.createMany({ data: [columnsOf(client)], skipDuplicates: true });
+  return count === 1;
+}
+
+export async function updateClient(tx: Transaction, { id, ...client }: ClientRecord): Promise<void> {
+  const { id: _, ...columns } = columnsOf({ id, ...client });
+  await tx.client.update({ where: { id }, data: { ...columns, version: { increment: 1 } } });
+}
+
+export async function setClientState(tx: Transaction, id: string, state: 'active' | 'disabled'): Promise<void> {
+  await tx.client.update({
+    where: { id },
+    data: { state, disabledAt: state === 'disabled' ? new Date() : null, version: { increment: 1 } },
+  });
+}
+
+export async function insertSecret(tx: Transaction, clientId: string, secret: ClientSecret): Promise<void> {
+  await tx.clientSecret.create({
+    data: {
+      id: uuidv7(),
+      clientId,
+      digest: new Uint8Array(digestOfClientSecret(secret)),
+      hint: hintOfClientSecret(secret),
+    },
+  });
+}
+
+/** Lets the newest secret live on for a while and removes every other. */
+export async function retireSecrets(tx: Transaction, clientId: string, overlapSeconds: number): Promise<void> {
+  await tx.$executeRaw`DELETE FROM client_secrets WHERE client_id = ${clientId} AND id <> ALL (ARRAY(
+    SELECT id FROM client_secrets WHERE client_id = ${clientId} ORDER BY id DESC LIMIT 1))`;
+  await tx.$executeRaw`UPDATE client_secrets
+    SET expires_at = LEAST(expires_at, now() + make_interval(secs => ${overlapSeconds}::int)) WHERE client_id = ${clientId}`;
+}
+
+export async function removeSecrets(tx: Transaction, clientId: string): Promise<void> {
+  await tx.clientSecret.deleteMany({ where: { clientId } });
+}
+
+/** The registered ones among these resource servers, with the names of their scopes. */
+export async function readScopesOfResources(tx: Transaction, identifiers: string[]): Promise<Map<string, string[]>> {
+  const rows = await tx.resourceServer.findMany({ where: { identifier: { in: identifiers } } });
+  return new Map(rows.map((row) => [row.identifier, (row.scopes as { name: string }[]).map(({ name }) => name)]));
+}
+
+function columnsOf({ id, name, metadata, isFirstParty, requirePkce, resources }: ClientRecord) {
+  return { id, name, metadata: metadata as unknown as Prisma.InputJsonObject, isFirstParty, requirePkce, resources };
+}
+
+function detailsOf(row: Prisma.ClientGetPayload<{ include: typeof withSecrets }>): ClientDetails {
+  const { metadata, disabledAt, secrets, ...columns } = row;
+  return {
+    ...columns,
+    metadata: metadata as unknown as ClientMetadata,
+    ...(disabledAt ? { disabledAt } : {}),
+    secrets: secrets.map(({ hint, createdAt, expiresAt }) => ({
+      hint,
+      createdAt,
+      ...(expiresAt ? { expiresAt } : {}),
+    })),
+  };
+}

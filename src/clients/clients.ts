@@ -1,0 +1,243 @@
+import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { Database } from '../platform/database/database.ts';
+import { retryConflicts } from '../platform/database/statement-batch.ts';
+import type { ClientDetails, RelyingParty } from './client.ts';
+import { chosenClientIdProblem, generateClientId } from './client-id.ts';
+import { isPublicClient, parseClientMetadata, usesClientSecret } from './client-metadata.ts';
+import { type ClientSecret, generateClientSecret } from './client-secret.ts';
+import {
+  type ClientRecord,
+  createClientFinder,
+  insertClient,
+  insertSecret,
+  lockClient,
+  readClient,
+  readClients,
+  readScopesOfResources,
+  removeSecrets,
+  retireSecrets,
+  setClientState,
+  type Transaction,
+  updateClient,
+} from './clients.store.ts';
+import { displayNameProblem } from './display-name.ts';
+import type { Problem } from './problem.ts';
+import { splitScope } from './scope.ts';
+
+/** A day: long enough to bring a new secret to every instance of an application. */
+export const DEFAULT_SECRET_OVERLAP = 86_400;
+const MAX_SECRET_OVERLAP = 30 * 86_400;
+const MAX_RESOURCES = 50;
+
+export interface NewClient {
+  /** Chosen by an administrator only, never by whoever registers. Random when absent. */
+  id?: string;
+  name: string;
+  /** RFC 7591 members; checked here. */
+  metadata: Record<string, unknown>;
+  isFirstParty?: boolean;
+  requirePkce?: boolean;
+  resources?: string[];
+}
+
+/** What is absent stays. In `metadata`, null removes a member. */
+export type ClientChanges = Partial<Omit<NewClient, 'id'>>;
+
+export type Refused = { kind: 'refused'; problems: Problem[] };
+export type CreateOutcome = { kind: 'created'; client: ClientDetails; secret?: ClientSecret } | Refused;
+export type UpdateOutcome =
+  | { kind: 'updated'; client: ClientDetails; secret?: ClientSecret }
+  | Refused
+  | { kind: 'not_found' };
+export type RotateOutcome =
+  | { kind: 'rotated'; client: ClientDetails; secret: ClientSecret }
+  | Refused
+  | { kind: 'not_found' };
+export type StateOutcome = 'done' | 'unchanged' | 'not_found';
+
+export interface Clients {
+  /** Hot: one prepared statement. Disabled clients are found too. */
+  find(id: string): Promise<RelyingParty | undefined>;
+  show(id: string): Promise<ClientDetails | undefined>;
+  list(page: { after?: string; limit: number }): Promise<{ clients: ClientDetails[]; next?: string }>;
+  /** The secret is in the outcome and nowhere else. */
+  create(input: NewClient, by: AuditContext): Promise<CreateOutcome>;
+  update(id: string, changes: ClientChanges, by: AuditContext): Promise<UpdateOutcome>;
+  /** The secret before stays valid for the overlap; older ones end at once. */
+  rotateSecret(id: string, options: { overlapSeconds?: number }, by: AuditContext): Promise<RotateOutcome>;
+  disable(id: string, by: AuditContext): Promise<StateOutcome>;
+  enable(id: string, by: AuditContext): Promise<StateOutcome>;
+}
+
+export interface ClientsOptions {
+  database: Pick<Database, 'pool' | 'prisma'>;
+  audit: Pick<Audit, 'in'>;
+  /** Ends the client's grants, codes and tokens inside the transaction that disables it. */
+  endClientAccess(tx: Transaction, clientId: string): Promise<void>;
+}
+
+export function createClients({ database, audit, endClientAccess }: ClientsOptions): Clients {
+  const { prisma, pool } = database;
+
+  async function setState(id: string, state: 'active' | 'disabled', by: AuditContext): Promise<StateOutcome> {
+    // Ending access locks grants that requests under way lock too.
+    return retryConflicts(() =>
+      prisma.$transaction(async (tx) => {
+        const current = await lockClient(tx, id);
+        if (!current) return 'not_found';
+        if (current.state === state) return 'unchanged';
+        await setClientState(tx, id, state);
+        if (state === 'disabled') {
+          await endClientAccess(tx, id);
+          await audit.in(tx).clientDisabled({ clientId: id }, by);
+        } else {
+          await audit.in(tx).clientEnabled({ clientId: id }, by);
+        }
+        return 'done';
+      }),
+    );
+  }
+
+  return {
+    find: createClientFinder(pool),
+    show: (id) => readClient(prisma, id),
+
+    async list({ after, limit }) {
+      const clients = await readClients(prisma, { after, limit: limit + 1 });
+      if (clients.length <= limit) return { clients };
+      return { clients: clients.slice(0, limit), next: clients[limit - 1]!.id };
+    },
+
+    async create(input, by) {
+      const idProblem = input.id === undefined ? undefined : chosenClientIdProblem(input.id);
+      if (idProblem) return refused([{ field: 'id', message: idProblem }]);
+      const checked = check(input.id ?? generateClientId(), input);
+      if (checked.kind === 'refused') return checked;
+      const { record } = checked;
+      const secret = usesClientSecret(record.metadata) ? generateClientSecret() : undefined;
+      return prisma.$transaction(async (tx): Promise<CreateOutcome> => {
+        const problems = await resourceProblems(tx, record);
+        if (problems.length) return refused(problems);
+        if (!(await insertClient(tx, record))) return refused([{ field: 'id', message: 'is taken' }]);
+        if (secret) await insertSecret(tx, record.id, secret);
+        await audit.in(tx).clientCreated({ clientId: record.id, name: record.name }, by);
+        return { kind: 'created', client: (await readClient(tx, record.id))!, ...(secret && { secret }) };
+      });
+    },
+
+    async update(id, changes, by) {
+      return prisma.$transaction(async (tx): Promise<UpdateOutcome> => {
+        const current = await lockClient(tx, id);
+        if (!current) return { kind: 'not_found' };
+        const checked = check(id, merge(current, changes));
+        if (checked.kind === 'refused') return checked;
+        const { record } = checked;
+        if (isPublicClient(record.metadata) !== isPublicClient(current.metadata)) {
+          const message = 'cannot change between public and confidential: create another client';
+          return refused([{ field: 'token_endpoint_auth_method', message }]);
+        }
+        const problems = await resourceProblems(tx, record);
+        if (problems.length) return refused(problems);
+        await updateClient(tx, record);
+        const secret = await changeAuthentication(tx, current, record);
+        await audit.in(tx).clientUpdated({ clientId: id, changed: namesOf(changes) }, by);
+        return { kind: 'updated', client: (await readClient(tx, id))!, ...(secret && { secret }) };
+      });
+    },
+
+    async rotateSecret(id, { overlapSeconds = DEFAULT_SECRET_OVERLAP }, by) {
+      if (!Number.isInteger(overlapSeconds) || overlapSeconds < 0 || overlapSeconds > MAX_SECRET_OVERLAP) {
+        return refused([{ field: 'overlap', message: 'must be from 0 seconds to 30 days' }]);
+      }
+      return prisma.$transaction(async (tx): Promise<RotateOutcome> => {
+        const current = await lockClient(tx, id);
+        if (!current) return { kind: 'not_found' };
+        if (!usesClientSecret(current.metadata)) {
+          const message = `has no secret: it authenticates by ${current.metadata.token_endpoint_auth_method}`;
+          return refused([{ field: 'client', message }]);
+        }
+        if (overlapSeconds === 0) await removeSecrets(tx, id);
+        else await retireSecrets(tx, id, overlapSeconds);
+        const secret = generateClientSecret();
+        await insertSecret(tx, id, secret);
+        await updateClient(tx, current);
+        await audit.in(tx).clientSecretRotated({ clientId: id, overlapSeconds }, by);
+        return { kind: 'rotated', client: (await readClient(tx, id))!, secret };
+      });
+    },
+
+    disable: (id, by) => setState(id, 'disabled', by),
+    enable: (id, by) => setState(id, 'active', by),
+  };
+}
+
+/** A client that stops using a secret loses it; one that begins to gets one. */
+async function changeAuthentication(
+  tx: Transaction,
+  current: ClientDetails,
+  { id, metadata }: ClientRecord,
+): Promise<ClientSecret | undefined> {
+  if (usesClientSecret(metadata) === usesClientSecret(current.metadata)) return undefined;
+  await removeSecrets(tx, id);
+  if (!usesClientSecret(metadata)) return undefined;
+  const secret = generateClientSecret();
+  await insertSecret(tx, id, secret);
+  return secret;
+}
+
+function check(id: string, input: NewClient): { kind: 'valid'; record: ClientRecord } | Refused {
+  const { name, isFirstParty = false, requirePkce = true, resources = [] } = input;
+  const problems: Problem[] = [];
+  const nameProblem = displayNameProblem(name);
+  if (nameProblem) problems.push({ field: 'name', message: nameProblem });
+  if (resources.length > MAX_RESOURCES) {
+    problems.push({ field: 'resources', message: `must not name more than ${MAX_RESOURCES}` });
+  }
+  const parsed = parseClientMetadata(input.metadata);
+  if (parsed.kind === 'invalid') return refused([...problems, ...parsed.problems]);
+  const { metadata } = parsed;
+  // RFC 9700 2.1.1: nothing else binds the code of a client without a secret to whoever asked for it.
+  if (isPublicClient(metadata) && !requirePkce) {
+    problems.push({ field: 'requirePkce', message: 'cannot be turned off for a public client' });
+  }
+  if (problems.length) return refused(problems);
+  return { kind: 'valid', record: { id, name, metadata, isFirstParty, requirePkce, resources: distinct(resources) } };
+}
+
+/** Resource servers must exist, and `scope` must be made of what they and the identity scopes offer. */
+async function resourceProblems(tx: Transaction, { metadata, resources }: ClientRecord): Promise<Problem[]> {
+  const scopesOf = await readScopesOfResources(tx, resources);
+  const problems = resources
+    .filter((identifier) => !scopesOf.has(identifier))
+    .map((identifier) => ({ field: 'resources', message: `names ${identifier}, which is not registered` }));
+  const offered = [...scopesOf.values()].flat();
+  const unknown = splitScope(metadata.scope ?? '').resource.filter((name) => !offered.includes(name));
+  if (unknown.length) {
+    const message = `has ${unknown.join(', ')}, which neither its resource servers nor the identity scopes offer`;
+    problems.push({ field: 'scope', message });
+  }
+  return problems;
+}
+
+function merge(current: ClientDetails, changes: ClientChanges): NewClient {
+  const members = new Map<string, unknown>(Object.entries(current.metadata));
+  // Follows the grant types unless it is given.
+  if (changes.metadata?.grant_types !== undefined) members.delete('response_types');
+  for (const [member, value] of Object.entries(changes.metadata ?? {})) members.set(member, value);
+  const metadata = Object.fromEntries([...members].filter(([, value]) => value !== null));
+  const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+  return { ...current, ...given, metadata };
+}
+
+function namesOf({ metadata = {}, ...changes }: ClientChanges): string[] {
+  const given = Object.entries(changes).filter(([, value]) => value !== undefined);
+  return [...given.map(([name]) => name), ...Object.keys(metadata)].sort();
+}
+
+function refused(problems: Problem[]): Refused {
+  return { kind: 'refused', problems };
+}
+
+function distinct(values: string[]): string[] {
+  return [...new Set(values)];
+}

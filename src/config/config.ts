@@ -1,0 +1,40 @@
+import type { SecretText } from '../platform/secret-text.ts';
+
+/** What the rest of the service sees. Pieces are passed on as plain arguments; only this folder knows variables. */
+export interface Config {
+  production: boolean;
+  /** Without a trailing slash. */
+  issuer: string;
+  listen: { host: string; port: number };
+  database: DatabaseConfig;
+  keysDirectory: string;
+  keyEncryptionKey?: SecretText;
+  /** Addresses and CIDR blocks. */
+  trustedProxies: string[];
+  lifetimes: Lifetimes;
+  passwords: { hash: 'bcrypt' | 'argon2id'; bcryptCost: number; minimumLength: number };
+  limits: { signInPerAddressPerMinute: number; tokenFailuresPerClientPerMinute: number };
+  branding: { name: string; logoUrl?: string; accentColor?: string; accentColorDark?: string };
+  templatesDirectory?: string;
+  logLevel: 'silent' | 'error' | 'warn' | 'info' | 'debug';
+  /** Never in production. */
+  playground: boolean;
+  /** Choices that work and deserve a second look, to be logged at every start. */
+  warnings: string[];
+}
+
+export type DatabaseConfig =
+  | { kind: 'embedded'; directory: string }
+  | { kind: 'postgresql'; url: SecretText; migrationUrl?: SecretText; poolSize: number };
+
+/** Seconds. */
+export interface Lifetimes {
+  accessToken: number;
+  idToken: number;
+  authorizationCode: number;
+  refreshToken: number;
+  refreshTokenAbsolute: number;
+  refreshGrace: number;
+  session: number;
+  interaction: number;
+}

@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SecretText } from '../platform/secret-text.ts';
+import type { Config, DatabaseConfig } from './config.ts';
+import { ConfigError, type ConfigProblem, type Environment } from './config-error.ts';
+import { type Variable, type VariableName, type VariableValue, variables } from './schema.ts';
+import { unknownNames } from './unknown-names.ts';
+
+export { ConfigError, type ConfigProblem, type Environment } from './config-error.ts';
+
+/** Folders that were not chosen lie beside package.json, wherever the command was started. */
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/**
+ * The only reader of the environment.
+ * @throws ConfigError with every problem
+ */
+export function loadConfig(env: Environment = process.env): Config {
+  const problems: ConfigProblem[] = [...unknownNames(env)];
+  const given = readAll(env, problems);
+  const refuse = (variable: string, message: string) => problems.push({ variable, message });
+
+  const production = given.NODE_ENV === 'production';
+  checkTogether(given, env, production, refuse);
+  const port = given.PORT;
+  const config: Config = {
+    production,
+    issuer: given.ISSUER ?? `http://localhost:${port}`,
+    listen: { host: given.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port },
+    database: databaseConfig(given),
+    keysDirectory: resolve(given.KEYS_DIR ?? join(root, 'keys')),
+    trustedProxies: given.TRUSTED_PROXIES ?? [],
+    lifetimes: {
+      accessToken: given.DAEMUN_ACCESS_TOKEN_LIFETIME,
+      idToken: given.DAEMUN_ID_TOKEN_LIFETIME,
+      authorizationCode: given.DAEMUN_AUTHORIZATION_CODE_LIFETIME,
+      refreshToken: given.DAEMUN_REFRESH_TOKEN_LIFETIME,
+      refreshTokenAbsolute: given.DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME,
+      refreshGrace: given.DAEMUN_REFRESH_GRACE,
+      session: given.DAEMUN_SESSION_LIFETIME,
+      interaction: given.DAEMUN_INTERACTION_LIFETIME,
+    },
+    passwords: {
+      hash: given.PASSWORD_HASH,
+      bcryptCost: given.DAEMUN_BCRYPT_COST,
+      minimumLength: given.DAEMUN_PASSWORD_MINIMUM_LENGTH,
+    },
+    limits: {
+      signInPerAddressPerMinute: given.DAEMUN_SIGN_INS_PER_ADDRESS,
+      tokenFailuresPerClientPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_CLIENT,
+    },
+    branding: {
+      name: given.DAEMUN_BRAND_NAME,
+      ...(given.DAEMUN_BRAND_LOGO && { logoUrl: given.DAEMUN_BRAND_LOGO }),
+      ...(given.DAEMUN_BRAND_COLOR && { accentColor: given.DAEMUN_BRAND_COLOR }),
+      ...(given.DAEMUN_BRAND_COLOR_DARK && { accentColorDark: given.DAEMUN_BRAND_COLOR_DARK }),
+    },
+    ...(given.DAEMUN_TEMPLATES_DIR && { templatesDirectory: resolve(given.DAEMUN_TEMPLATES_DIR) }),
+    ...(given.KEY_ENCRYPTION_KEY && { keyEncryptionKey: new SecretText(given.KEY_ENCRYPTION_KEY) }),
+    logLevel: given.LOG_LEVEL ?? (production ? 'info' : 'warn'),
+    playground: given.DAEMUN_PLAYGROUND ?? !production,
+    warnings: warningsAbout(given, production),
+  };
+  if (problems.length) throw new ConfigError(problems);
+  return config;
+}
+
+type Given = { [N in VariableName]: VariableValue<N> };
+
+function readAll(env: Environment, problems: ConfigProblem[]): Given {
+  const given: Record<string, unknown> = {};
+  for (const [name, variable] of Object.entries(variables) as [string, Variable][]) {
+    const raw = readOne(name, variable, env, problems) ?? variable.default;
+    if (raw === undefined) continue;
+    const parsed = variable.schema.safeParse(raw);
+    if (parsed.success) given[name] = parsed.data;
+    else problems.push({ variable: name, message: parsed.error.issues[0]!.message });
+  }
+  return given as Given;
+}
+
+/** An empty variable is an absent one: compose files and hosting platforms pass them on like that. */
+function readOne(name: string, { secret }: Variable, env: Environment, problems: ConfigProblem[]): string | undefined {
+  const value = env[name]?.trim() || undefined;
+  const file = secret ? env[`${name}_FILE`]?.trim() : undefined;
+  if (!file) return value;
+  if (value !== undefined) {
+    problems.push({ variable: name, message: `is set twice, also by ${name}_FILE: keep one` });
+    return undefined;
+  }
+  try {
+    const content = readFileSync(file, 'utf8').trim();
+    if (content) return content;
+    problems.push({ variable: `${name}_FILE`, message: `points at ${file}, which is empty` });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    problems.push({ variable: `${name}_FILE`, message: `points at ${file}, which cannot be read (${code})` });
+  }
+  return undefined;
+}
+
+function databaseConfig(given: Given): DatabaseConfig {
+  if (!given.DATABASE_URL) return { kind: 'embedded', directory: resolve(given.DATA_DIR ?? join(root, 'data')) };
+  return {
+    kind: 'postgresql',
+    url: new SecretText(given.DATABASE_URL),
+    ...(given.MIGRATION_DATABASE_URL && { migrationUrl: new SecretText(given.MIGRATION_DATABASE_URL) }),
+    poolSize: given.DAEMUN_DATABASE_POOL_SIZE,
+  };
+}
+
+type Refuse = (variable: string, message: string) => void;
+
+function checkTogether(given: Given, env: Environment, production: boolean, refuse: Refuse): void {
+  // A variable that was set but is wrong has been reported already: do not also call it missing.
+  const isSet = (name: VariableName) => Boolean(env[name]?.trim() || env[`${name}_FILE`]?.trim());
+  if (isSet('DATABASE_URL') && isSet('DATA_DIR')) {
+    refuse('DATA_DIR', 'belongs to the embedded database and DATABASE_URL selects PostgreSQL: keep one');
+  }
+  for (const name of ['MIGRATION_DATABASE_URL', 'DAEMUN_DATABASE_POOL_SIZE'] as const) {
+    if (isSet(name) && !isSet('DATABASE_URL')) refuse(name, 'needs DATABASE_URL');
+  }
+  if (isSet('KEY_ENCRYPTION_KEY') && isSet('KEYS_DIR')) {
+    refuse('KEYS_DIR', 'is not used when KEY_ENCRYPTION_KEY is set: keep one');
+  }
+  const {
+    DAEMUN_REFRESH_TOKEN_LIFETIME: idle = 30 * 86_400,
+    DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME: end = 365 * 86_400,
+  } = given;
+  if (idle > end) refuse('DAEMUN_REFRESH_TOKEN_LIFETIME', 'is longer than DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME');
+  if (production) checkProduction(given, isSet, refuse);
+}
+
+function checkProduction(given: Given, isSet: (name: VariableName) => boolean, refuse: Refuse): void {
+  if (!isSet('ISSUER'))
+    refuse('ISSUER', 'is required in production: the public https origin, such as https://id.example.com');
+  else if (given.ISSUER?.startsWith('http:')) refuse('ISSUER', 'must be https in production');
+  if (!isSet('KEY_ENCRYPTION_KEY')) {
+    refuse(
+      'KEY_ENCRYPTION_KEY',
+      'is required in production, here or by KEY_ENCRYPTION_KEY_FILE: 32 random bytes in base64, `openssl rand -base64 32`',
+    );
+  }
+  if (!isSet('DATABASE_URL') && !isSet('DATA_DIR')) {
+    refuse(
+      'DATABASE_URL',
+      'is required in production; to run on the embedded database all the same (one process, not safe against power loss), set DATA_DIR',
+    );
+  }
+  if (given.DAEMUN_BCRYPT_COST < 12) {
+    refuse('DAEMUN_BCRYPT_COST', 'must be at least 12 in production');
+  }
+  if (given.DAEMUN_PLAYGROUND) refuse('DAEMUN_PLAYGROUND', 'cannot be turned on in production');
+}
+
+function warningsAbout(given: Given, production: boolean): string[] {
+  const warnings: string[] = [];
+  if (production && !given.DATABASE_URL) {
+    warnings.push('The embedded database serves one process and is not safe against power loss. Set DATABASE_URL.');
+  }
+  if (given.TRUSTED_PROXIES?.some((range) => range.endsWith('/0'))) {
+    warnings.push('TRUSTED_PROXIES trusts everybody: any client can choose the address it is limited and recorded by.');
+  }
+  return warnings;
+}

@@ -1,0 +1,257 @@
+import type { z } from 'zod';
+import {
+  accentColor,
+  base64Key,
+  brandLogo,
+  cidrList,
+  duration,
+  flag,
+  integer,
+  issuer,
+  oneOf,
+  postgresUrl,
+  text,
+} from './values.ts';
+
+export type { Config, DatabaseConfig, Lifetimes } from './config.ts';
+
+/** One environment variable. */
+export interface Variable<T = unknown> {
+  type: string;
+  /** As it would be written. */
+  default?: string;
+  /** In words, when the default depends on something else. */
+  defaultNote?: string;
+  meaning: string;
+  /** May also come from the file that `<name>_FILE` points at, and never prints. */
+  secret?: true;
+  schema: z.ZodType<T, string>;
+}
+
+type WithDefault<T> = Variable<T> & { default: string };
+
+function variable<T>(definition: WithDefault<T>): WithDefault<T>;
+function variable<T>(definition: Variable<T>): Variable<T>;
+function variable<T>(definition: Variable<T>): Variable<T> {
+  return definition;
+}
+
+/** Every variable the service reads, by section. docs/configuration.md and .env.example are made from it. */
+export const sections = {
+  'Where it runs': {
+    ISSUER: variable({
+      type: 'URL',
+      defaultNote: '`http://localhost:` and PORT',
+      meaning:
+        'The public origin: issuer of every token and the only source of public links. https, except on loopback. Changing it invalidates every token and bookmark.',
+      schema: issuer,
+    }),
+    HOST: variable({
+      type: 'address',
+      defaultNote: '127.0.0.1, in production 0.0.0.0',
+      meaning: 'The address to listen on.',
+      schema: text(255),
+    }),
+    PORT: variable({ type: 'number', default: '3000', meaning: 'The port to listen on.', schema: integer(0, 65_535) }),
+    TRUSTED_PROXIES: variable({
+      type: 'CIDR list',
+      meaning:
+        'Addresses or CIDR blocks of your own reverse proxies, separated by commas. `X-Forwarded-For` counts only from these, read from the right.',
+      schema: cidrList,
+    }),
+    NODE_ENV: variable({
+      type: 'production or development',
+      default: 'development',
+      meaning:
+        '`production` refuses to start without an https issuer, a key-encryption key and a safe database, and leaves out the playground and the mailbox page.',
+      schema: oneOf('production', 'development', 'test'),
+    }),
+    LOG_LEVEL: variable({
+      type: 'silent, error, warn, info or debug',
+      defaultNote: 'warn, in production info',
+      meaning:
+        'How much is logged: JSON lines on standard output in production, readable lines on standard error otherwise.',
+      schema: oneOf('silent', 'error', 'warn', 'info', 'debug'),
+    }),
+  },
+  Database: {
+    DATABASE_URL: variable({
+      type: 'URL',
+      secret: true,
+      meaning:
+        'PostgreSQL 15 or newer, `postgresql://role:password@host:5432/database`. Without it the service keeps an embedded database in DATA_DIR: one process, not safe against power loss. In production the role must not be superuser, owner of the tables, nor have BYPASSRLS.',
+      schema: postgresUrl,
+    }),
+    MIGRATION_DATABASE_URL: variable({
+      type: 'URL',
+      secret: true,
+      meaning:
+        'The same database as its owner. When set, migrations are applied at start with it, the role of DATABASE_URL is granted what it needs, and the connection is closed. Otherwise run `daemun migrate`.',
+      schema: postgresUrl,
+    }),
+    DAEMUN_DATABASE_POOL_SIZE: variable({
+      type: 'number',
+      default: '10',
+      meaning: 'Connections to PostgreSQL per process.',
+      schema: integer(1, 1000),
+    }),
+    DATA_DIR: variable({
+      type: 'path',
+      defaultNote: 'data, beside package.json',
+      meaning:
+        'Where the embedded database lives. Not together with DATABASE_URL. In production the embedded database must be chosen by setting this.',
+      schema: text(4096),
+    }),
+  },
+  Secrets: {
+    KEY_ENCRYPTION_KEY: variable({
+      type: '32 bytes in base64',
+      secret: true,
+      meaning:
+        'Encrypts the signing keys and all other secrets in the database; losing it loses them. Make one with `openssl rand -base64 32`. Outside production one is made in KEYS_DIR.',
+      schema: base64Key(32),
+    }),
+    KEYS_DIR: variable({
+      type: 'path',
+      defaultNote: 'keys, beside package.json',
+      meaning: 'Where the key-encryption key is made and read when KEY_ENCRYPTION_KEY is not set.',
+      schema: text(4096),
+    }),
+  },
+  Lifetimes: {
+    DAEMUN_ACCESS_TOKEN_LIFETIME: variable({
+      type: 'duration',
+      default: '15m',
+      meaning: 'Access tokens. Clients and resource servers may shorten it.',
+      schema: duration('30s', '24h'),
+    }),
+    DAEMUN_ID_TOKEN_LIFETIME: variable({
+      type: 'duration',
+      default: '1h',
+      meaning: 'ID tokens.',
+      schema: duration('30s', '24h'),
+    }),
+    DAEMUN_AUTHORIZATION_CODE_LIFETIME: variable({
+      type: 'duration',
+      default: '60s',
+      meaning: 'Authorization codes.',
+      schema: duration('5s', '60s'),
+    }),
+    DAEMUN_REFRESH_TOKEN_LIFETIME: variable({
+      type: 'duration',
+      default: '30d',
+      meaning: 'A refresh token that is not used ends after this; each use starts it anew.',
+      schema: duration('1m', '400d'),
+    }),
+    DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME: variable({
+      type: 'duration',
+      default: '365d',
+      meaning: 'Refresh tokens end this long after the sign-in, used or not.',
+      schema: duration('1m', '3650d'),
+    }),
+    DAEMUN_REFRESH_GRACE: variable({
+      type: 'duration',
+      default: '10s',
+      meaning:
+        'How long a client that lost the answer may repeat a refresh and get the same successor. 0 turns it off.',
+      schema: duration('0s', '60s'),
+    }),
+    DAEMUN_SESSION_LIFETIME: variable({
+      type: 'duration',
+      default: '14d',
+      meaning: 'How long a browser stays signed in.',
+      schema: duration('1m', '400d'),
+    }),
+    DAEMUN_INTERACTION_LIFETIME: variable({
+      type: 'duration',
+      default: '1h',
+      meaning: 'How long a sign-in page may stay open.',
+      schema: duration('1m', '24h'),
+    }),
+  },
+  'Passwords and limits': {
+    PASSWORD_HASH: variable({
+      type: 'bcrypt or argon2id',
+      default: 'bcrypt',
+      meaning: 'How new passwords are hashed. A sign-in with an older hash upgrades it.',
+      schema: oneOf('bcrypt', 'argon2id'),
+    }),
+    DAEMUN_BCRYPT_COST: variable({
+      type: 'number',
+      default: '12',
+      meaning: 'The cost of bcrypt; one more doubles the time. Below 12 only outside production.',
+      schema: integer(4, 14),
+    }),
+    DAEMUN_PASSWORD_MINIMUM_LENGTH: variable({
+      type: 'number',
+      default: '15',
+      meaning: 'The shortest password that may be chosen, in characters.',
+      schema: integer(8, 64),
+    }),
+    DAEMUN_SIGN_INS_PER_ADDRESS: variable({
+      type: 'number a minute',
+      default: '30',
+      meaning: 'Password attempts from one address (IPv6: one /64) before 429. Accounts have their own growing delay.',
+      schema: integer(1, 1_000_000),
+    }),
+    DAEMUN_TOKEN_FAILURES_PER_CLIENT: variable({
+      type: 'number a minute',
+      default: '30',
+      meaning: 'Failed client authentications of one client from one address before 429.',
+      schema: integer(1, 1_000_000),
+    }),
+  },
+  'Look and feel': {
+    DAEMUN_BRAND_NAME: variable({
+      type: 'text',
+      default: 'Daemun',
+      meaning: 'The name on the hosted screens.',
+      schema: text(64),
+    }),
+    DAEMUN_BRAND_LOGO: variable({
+      type: 'path or data URL',
+      meaning:
+        'The logo on the hosted screens: a path on this origin such as `/assets/logo.svg` (mounted by DAEMUN_TEMPLATES_DIR), or a `data:image/…` URL. Screens load nothing from elsewhere.',
+      schema: brandLogo,
+    }),
+    DAEMUN_BRAND_COLOR: variable({
+      type: '#rrggbb',
+      meaning: 'The accent colour of the hosted screens.',
+      schema: accentColor,
+    }),
+    DAEMUN_BRAND_COLOR_DARK: variable({
+      type: '#rrggbb',
+      meaning: 'The accent colour in dark mode.',
+      schema: accentColor,
+    }),
+    DAEMUN_TEMPLATES_DIR: variable({
+      type: 'path',
+      meaning: 'A folder whose templates, assets and locales replace those of the same name in `interactions/`.',
+      schema: text(4096),
+    }),
+    DAEMUN_PLAYGROUND: variable({
+      type: 'on or off',
+      defaultNote: 'on, in production off',
+      meaning:
+        'The playground on the welcome page: runs a code flow against a built-in client. Cannot be turned on in production.',
+      schema: flag,
+    }),
+  },
+};
+
+/** The same, by name. */
+export const variables = {
+  ...sections['Where it runs'],
+  ...sections.Database,
+  ...sections.Secrets,
+  ...sections.Lifetimes,
+  ...sections['Passwords and limits'],
+  ...sections['Look and feel'],
+};
+
+export type VariableName = keyof typeof variables;
+/** Undefined where neither given nor with a default. */
+export type VariableValue<N extends VariableName> =
+  (typeof variables)[N] extends Variable<infer T>
+    ? T | ((typeof variables)[N] extends { default: string } ? never : undefined)
+    : never;

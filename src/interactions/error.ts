@@ -1,0 +1,89 @@
+import type { Context } from 'koa';
+import type { AppError, ErrorCode } from '../platform/errors.ts';
+import type { Screens } from './screens.ts';
+import type { ErrorView } from './views.ts';
+
+type Words = Pick<ErrorView, 'title' | 'text'>;
+
+/** What happened, in the words of people who did nothing wrong. */
+const WORDS = {
+  application: { title: { key: 'error.application.title' }, text: { key: 'error.application.text' } },
+  address: { title: { key: 'error.address.title' }, text: { key: 'error.address.text' } },
+  expired: { title: { key: 'error.expired.title' }, text: { key: 'error.expired.text' } },
+  link: { title: { key: 'error.link.title' }, text: { key: 'error.link.text' } },
+  setupLink: { title: { key: 'error.link.title' }, text: { key: 'error.setup-link.text' } },
+  form: { title: { key: 'error.form.title' }, text: { key: 'error.form.text' } },
+  request: { title: { key: 'error.request.title' }, text: { key: 'error.request.text' } },
+  throttled: { title: { key: 'error.throttled.title' }, text: { key: 'error.throttled.text' } },
+  missing: { title: { key: 'error.missing.title' }, text: { key: 'error.missing.text' } },
+  denied: { title: { key: 'error.denied.title' }, text: { key: 'error.denied.text' } },
+  busy: { title: { key: 'error.busy.title' }, text: { key: 'error.busy.text' } },
+  server: { title: { key: 'error.server.title' }, text: { key: 'error.server.text' } },
+} satisfies Record<string, Words>;
+
+type Kind = keyof typeof WORDS;
+
+const OWN_ERRORS: Partial<Record<ErrorCode, Kind>> = {
+  interaction_expired: 'expired',
+  cross_site_request: 'form',
+  link_spent: 'link',
+  too_many_requests: 'throttled',
+  not_found: 'missing',
+  method_not_allowed: 'missing',
+  unauthorized: 'denied',
+  forbidden: 'denied',
+  unavailable: 'busy',
+};
+
+/** RFC 6749 and the engine's own codes that end on a page. */
+const PROTOCOL_ERRORS = new Map<string, Kind>([
+  ['invalid_client', 'application'],
+  ['unauthorized_client', 'application'],
+  ['invalid_redirect_uri', 'address'],
+  ['server_error', 'server'],
+  ['temporarily_unavailable', 'busy'],
+]);
+
+/** Pages whose form may be asked for again after it failed. */
+const RETRY = /^\/(?:interaction|setup|set-password)\/[\w-]+/;
+
+export interface ErrorScreens {
+  /** For the middleware that catches what is thrown. */
+  appError(ctx: Context, error: AppError): void;
+  protocolError(ctx: Context, error: { error: string; description?: string; status: number }): void;
+}
+
+export function createErrorScreens(screens: Screens): ErrorScreens {
+  return {
+    appError(ctx, { code, status, publicText, retryAfter }) {
+      const wait = retryAfter ?? 60;
+      const words: Words = WORDS[ownKind(ctx, code, status)];
+      const [path] = RETRY.exec(ctx.path) ?? [];
+      const repeatable = code === 'cross_site_request' || code === 'too_many_requests' || code === 'unavailable';
+      screens.show(
+        ctx,
+        'error',
+        {
+          code,
+          title: words.title,
+          text: code === 'too_many_requests' ? { ...words.text, args: { duration: { seconds: wait } } } : words.text,
+          description: publicText,
+          requestId: ctx.state.requestId,
+          ...(retryAfter !== undefined && { retryAfter }),
+          ...(repeatable && path && { retryUrl: path }),
+        },
+        { status, ...(path && { path }) },
+      );
+    },
+    protocolError(ctx, { error, description, status }) {
+      const words = WORDS[PROTOCOL_ERRORS.get(error) ?? (status >= 500 ? 'server' : 'request')];
+      const { requestId } = ctx.state;
+      screens.show(ctx, 'error', { code: error, ...words, ...(description && { description }), requestId }, { status });
+    },
+  };
+}
+
+function ownKind({ path }: Context, code: ErrorCode, status: number): Kind {
+  if (code === 'link_spent' && path.startsWith('/setup/')) return 'setupLink';
+  return OWN_ERRORS[code] ?? (status >= 500 ? 'server' : 'request');
+}

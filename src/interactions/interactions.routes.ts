@@ -1,0 +1,100 @@
+import Router from '@koa/router';
+import type { Context, Middleware } from 'koa';
+import type { Csrf } from '../platform/http/csrf.ts';
+import type { IdentityProvider } from '../provider/identity-provider.ts';
+import { serveAsset } from './assets.ts';
+import { createClientLogo, type FetchPicture } from './client-logo.ts';
+import { createConsent } from './consent.ts';
+import { createDeviceCookie } from './device-cookie.ts';
+import { findPending, pendingOf, readForm } from './guards.ts';
+import { createLogin } from './login.ts';
+import { createMailbox } from './mailbox.ts';
+import { createPlayground } from './playground.ts';
+import type { FindsAccounts, InvitesAccounts, KeepsMail, OpensLinks, SignsIn } from './ports.ts';
+import type { Screens } from './screens.ts';
+import { createSetPassword } from './set-password.ts';
+import { createSetup } from './setup.ts';
+import { createWelcome } from './welcome.ts';
+
+export interface InteractionsOptions {
+  issuer: string;
+  production: boolean;
+  /** Never in production. */
+  playground: boolean;
+  minimumPasswordLength: number;
+  screens: Screens;
+  identityProvider: Pick<IdentityProvider, 'pendingInteraction' | 'finishInteraction'>;
+  accounts: FindsAccounts;
+  signIn: SignsIn;
+  oneTimeLinks: InvitesAccounts & OpensLinks;
+  csrf: Csrf;
+  /** Throws `tooManyRequests` when this address tries too many links. Passwords have a limit of their own, inside `signIn`. */
+  limitSignIns: Middleware;
+  /** Whether there is no administrator yet. */
+  setupNeeded(): Promise<boolean>;
+  fetchPicture: FetchPicture;
+  /** Mail that was kept instead of sent. Never in production. */
+  mail?: KeepsMail;
+}
+
+/** Every address of the hosted screens. */
+export function createInteractionRoutes(options: InteractionsOptions): Router {
+  const { screens, issuer, identityProvider, csrf, production, limitSignIns } = options;
+  const secure = issuer.startsWith('https:');
+  const hasPlayground = options.playground && !production;
+  const mail = production ? undefined : options.mail;
+  const pages = {
+    ...(hasPlayground && { playgroundUrl: '/playground' }),
+    ...(mail && { mailboxUrl: '/mailbox' }),
+  };
+  const welcome = createWelcome({ ...options, ...pages });
+  const setup = createSetup({ ...options, ...pages });
+  const setPassword = createSetPassword(options);
+  const login = createLogin({ ...options, deviceCookie: createDeviceCookie({ secure }) });
+  const consent = createConsent(options);
+  const logo = createClientLogo(options);
+  const form = readForm(csrf);
+  const pending = (step?: 'login' | 'consent') => findPending(identityProvider, step);
+
+  /** The one place that decides what is shown; steps hand their result back and come here again. */
+  function dispatch(ctx: Context): Promise<void> {
+    return pendingOf(ctx).prompt === 'login' ? login.show(ctx) : consent.show(ctx);
+  }
+
+  function abort(ctx: Context): Promise<void> {
+    const error_description = 'the person went back';
+    return identityProvider.finishInteraction(ctx, { error: 'access_denied', error_description });
+  }
+
+  // One spelling per path. S-171
+  const routes = new Router({ sensitive: true, strict: true });
+  routes.get('/', welcome.show);
+  routes.get('/assets/:file', serveAsset(screens.assets));
+  routes.get('/favicon.ico', favicon(screens));
+  routes.get('/language/:locale', screens.language.switchTo);
+  routes.get('/setup/:token', limitSignIns, setup.show);
+  routes.post('/setup/:token', limitSignIns, form, setup.submit);
+  routes.get('/set-password/:token', limitSignIns, setPassword.show);
+  routes.post('/set-password/:token', limitSignIns, form, setPassword.submit);
+  routes.get('/interaction/:uid', pending(), dispatch);
+  routes.get('/interaction/:uid/logo', pending(), logo.show);
+  routes.post('/interaction/:uid/login', form, pending('login'), login.submit);
+  routes.post('/interaction/:uid/consent', form, pending('consent'), consent.submit);
+  routes.post('/interaction/:uid/abort', form, pending(), abort);
+  // Absent in production, not hidden. S-178
+  if (hasPlayground) {
+    const playground = createPlayground({ screens, issuer });
+    routes.get('/playground', playground.start);
+    routes.get('/playground/callback', playground.returned);
+  }
+  if (mail) routes.get('/mailbox', createMailbox({ screens, mail }).show);
+  return routes;
+}
+
+/** Browsers ask for it by themselves where no page names an icon: beside JSON, for instance. */
+function favicon({ assets }: Screens): Middleware {
+  return function favicon(ctx) {
+    ctx.params = { file: 'favicon.ico' };
+    return serveAsset(assets)(ctx, async () => {});
+  };
+}

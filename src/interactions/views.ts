@@ -1,0 +1,171 @@
+import type { Message } from '../platform/http/messages.ts';
+
+/** What the template of each screen gets as `it`, besides the frame. Field names are a promise to operators who replace a template. */
+export interface Views {
+  welcome: WelcomeView;
+  setup: SetupView;
+  'set-password': SetPasswordView;
+  login: LoginView;
+  consent: ConsentView;
+  'sign-out': SignOutView;
+  'signed-out': SignedOutView;
+  error: ErrorView;
+  mailbox: MailboxView;
+  playground: PlaygroundView;
+}
+
+export type ScreenName = keyof Views;
+
+export const SCREEN_NAMES: readonly ScreenName[] = [
+  'welcome',
+  'setup',
+  'set-password',
+  'login',
+  'consent',
+  'sign-out',
+  'signed-out',
+  'error',
+  'mailbox',
+  'playground',
+];
+
+/** The application that asks. Links come from its registration, which allows web addresses only. */
+export interface ClientView {
+  name: string;
+  /** The first letter of its name, shown until the logo has come. */
+  initial: string;
+  logoUrl?: string;
+  policyUrl?: string;
+  termsUrl?: string;
+  homeUrl?: string;
+  /** Where the browser is sent afterwards; only for applications of other makers. */
+  host?: string;
+}
+
+export interface PersonView {
+  name: string;
+  detail?: string;
+  initial: string;
+}
+
+/** A person together with what they type to sign in, for password managers. */
+export interface LoginPersonView extends PersonView {
+  loginName: string;
+}
+
+export interface Problems {
+  /** Said above the form; without it a sentence that points at the fields. */
+  summary?: Message;
+  /** By field name, said beside the field. */
+  fields?: Record<string, Message>;
+  /** Name and password together are wrong: both fields are marked, neither is blamed. */
+  credentials?: boolean;
+}
+
+interface FormView {
+  action: string;
+  csrf: string;
+  problems?: Problems;
+}
+
+export interface WelcomeView {
+  /** A quiet page: no hints about the inside. */
+  production: boolean;
+  setupNeeded: boolean;
+  issuer: string;
+  discoveryUrl: string;
+  jwksUrl: string;
+  playgroundUrl?: string;
+  mailboxUrl?: string;
+}
+
+export interface SetupView extends FormView {
+  values: { userName?: string; name?: string; email?: string };
+  minimumLength: number;
+  /** Present once the administrator exists. */
+  done?: { name: string; playgroundUrl?: string };
+}
+
+export interface SetPasswordView extends FormView {
+  account: LoginPersonView;
+  /** The person signed in and must choose a new password first. */
+  required: boolean;
+  minimumLength: number;
+  done?: { continueUrl?: string };
+}
+
+export interface LoginView extends FormView {
+  abortAction: string;
+  client: ClientView;
+  values: { email?: string };
+  /** Signed in already, asked to prove it again: only this person. */
+  boundTo?: LoginPersonView;
+  otherAccountUrl?: string;
+}
+
+export interface PermissionView {
+  icon: string;
+  title: Message;
+  detail?: Message;
+}
+
+export interface ConsentView extends FormView {
+  client: ClientView;
+  account: PersonView;
+  permissions: PermissionView[];
+  resources: { name: string; identifier: string; scopes: { name: string; description: string }[] }[];
+  /** Seconds. */
+  accessTokenLifetime: number;
+  offlineAccess: boolean;
+  /** A digest of all of the above: the answer counts only for what was shown. */
+  shown: string;
+}
+
+export interface SignOutView {
+  /** The engine's own hidden form, printed as it is. */
+  form: string;
+  formId: string;
+  client?: { name: string };
+  account?: PersonView;
+}
+
+export interface SignedOutView {
+  client?: { name: string; homeUrl?: string };
+}
+
+export interface ErrorView {
+  /** For developers, beside the words for people. */
+  code: string;
+  title: Message;
+  text: Message;
+  description?: string;
+  requestId?: string;
+  /** Seconds. */
+  retryAfter?: number;
+  /** The page that can be asked for once more. */
+  retryUrl?: string;
+}
+
+export interface MailboxView {
+  messages: MailView[];
+}
+
+export interface MailView {
+  id: string;
+  recipient: string;
+  subject: string;
+  /** ISO 8601. */
+  at: string;
+  /** The text, cut where a link begins and ends. */
+  parts: { text: string; href?: string }[];
+}
+
+export interface PlaygroundView {
+  issuer: string;
+  clientId: string;
+  redirectUri: string;
+  postLogoutRedirectUri: string;
+  scopes: { name: string; chosen: boolean }[];
+  /** At the redirect URI: the page looks for the answer in its own address. */
+  returning: boolean;
+}

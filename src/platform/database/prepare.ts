@@ -1,0 +1,71 @@
+import { OperatorError } from '../operator-error.ts';
+import type { SecretText } from '../secret-text.ts';
+import { type Database, openDatabase } from './database.ts';
+import { migrate, migrationsDirectory, pendingMigrations } from './migrate.ts';
+import { checkServer, openPostgresqlPool } from './postgresql.ts';
+import { checkRole, grantTo, isGranted } from './role-check.ts';
+
+export interface PrepareOptions {
+  location:
+    | { kind: 'embedded'; directory: string }
+    | { kind: 'postgresql'; url: SecretText; migrationUrl?: SecretText; poolSize?: number };
+  production: boolean;
+  /** Another set than the product's own, for tests. */
+  migrations?: string;
+}
+
+/**
+ * Opens the database, refuses what is not fit to run on, and brings the tables up to date. What `app.ts` and the commands start with.
+ * @throws OperatorError; everything that was opened is closed again
+ */
+export async function openPreparedDatabase(options: PrepareOptions): Promise<Database> {
+  const database = await openDatabase(options.location);
+  try {
+    await prepare(database, options);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+async function prepare(database: Database, { location, production, migrations = migrationsDirectory }: PrepareOptions) {
+  const { pool } = database;
+  if (location.kind === 'embedded') {
+    await migrate(pool, migrations);
+    return;
+  }
+  await checkServer(pool, location.url.reveal());
+  if (production) await checkRole(pool);
+  if (location.migrationUrl) await migrateAsOwner(database, location.migrationUrl.reveal(), migrations);
+  // In production the role that makes a table would own it, so the application's role never does.
+  else if (production) await requireMigrated(database, migrations);
+  else await migrate(pool, migrations);
+}
+
+async function requireMigrated({ pool }: Database, migrations: string): Promise<void> {
+  const missing = await pendingMigrations(pool, migrations).catch((error: { code?: string }) => {
+    if (error.code !== '42501') throw error;
+    throw new OperatorError(
+      `The role of DATABASE_URL may not read the tables. Run \`daemun migrate --grant-to <role>\` with the owner's DATABASE_URL.`,
+      error,
+    );
+  });
+  if (!missing.length) return;
+  throw new OperatorError(
+    `The database lacks ${missing.length} migration(s), first ${missing[0]}. Run \`daemun migrate --grant-to <role>\` with the ` +
+      `owner's DATABASE_URL, or set MIGRATION_DATABASE_URL to have it done at start.`,
+  );
+}
+
+async function migrateAsOwner({ pool }: Database, ownerUrl: string, migrations: string): Promise<void> {
+  const owner = openPostgresqlPool({ url: ownerUrl, poolSize: 1 });
+  try {
+    await checkServer(owner, ownerUrl, 'MIGRATION_DATABASE_URL');
+    await migrate(owner, migrations);
+    const { rows } = await pool.query<{ role: string }>('SELECT current_user AS role');
+    if (!(await isGranted(owner, rows[0]!.role))) await grantTo(owner, rows[0]!.role);
+  } finally {
+    await owner.end();
+  }
+}

@@ -1,0 +1,138 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { unavailable } from '../errors.ts';
+import { isUnavailable } from './database-errors.ts';
+
+const DEADLOCK = '40P01';
+const SERIALIZATION_FAILURE = '40001';
+const ATTEMPTS = 5;
+
+export interface StatementBatchOptions<Item, Outcome> {
+  /** Sends one statement for all items and returns one outcome for each, in order. It happens whole or not at all, or may be repeated. */
+  send(items: Item[]): Promise<Outcome[]>;
+  /** Items that share a key never travel together: the later one waits for the next statement. */
+  keysOf?(item: Item): readonly string[];
+  maxItems?: number;
+  /** Statements at once. A second one starts only when the first does not return within `patience` milliseconds. */
+  maxInFlight?: number;
+  patience?: number;
+}
+
+interface Waiting<Item, Outcome> {
+  item: Item;
+  resolve(outcome: Outcome): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Puts what many callers want at the same moment into one statement: all of one turn of the event loop, and all that
+ * arrived while the previous statement was under way. An idle service sends at once, a busy one sends less often, larger.
+ * A caller's failure stays its own: when a statement fails, its items are sent again one by one.
+ * @throws AppError unavailable, when the database cannot be asked in time
+ */
+export function createStatementBatch<Item, Outcome>({
+  send,
+  keysOf,
+  maxItems = 128,
+  maxInFlight = 4,
+  patience = 20,
+}: StatementBatchOptions<Item, Outcome>): (item: Item) => Promise<Outcome> {
+  let waiting: Waiting<Item, Outcome>[] = [];
+  let scheduled = false;
+  let inFlight = 0;
+  let impatience: NodeJS.Timeout | undefined;
+
+  function schedule() {
+    if (scheduled) return;
+    if (inFlight === 0) {
+      scheduled = true;
+      setImmediate(start);
+    } else if (inFlight < maxInFlight && !impatience) {
+      impatience = setTimeout(start, patience);
+    }
+  }
+
+  function start() {
+    scheduled = false;
+    clearTimeout(impatience);
+    impatience = undefined;
+    if (waiting.length === 0) return;
+    const batch = take();
+    inFlight += 1;
+    deliver(send, batch).then(() => {
+      inFlight -= 1;
+      if (waiting.length > 0) schedule();
+    });
+    if (waiting.length > 0) schedule();
+  }
+
+  function take(): Waiting<Item, Outcome>[] {
+    if (waiting.length <= maxItems && !keysOf) {
+      const batch = waiting;
+      waiting = [];
+      return batch;
+    }
+    const batch: Waiting<Item, Outcome>[] = [];
+    const later: Waiting<Item, Outcome>[] = [];
+    const taken = new Set<string>();
+    for (const one of waiting) {
+      const keys = keysOf?.(one.item) ?? [];
+      const free = batch.length < maxItems && !keys.some((key) => taken.has(key));
+      (free ? batch : later).push(one);
+      for (const key of keys) taken.add(key);
+    }
+    waiting = later;
+    return batch;
+  }
+
+  return (item) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ item, resolve, reject });
+      schedule();
+    });
+}
+
+async function deliver<Item, Outcome>(
+  send: (items: Item[]) => Promise<Outcome[]>,
+  batch: Waiting<Item, Outcome>[],
+): Promise<void> {
+  try {
+    const outcomes = await retryConflicts(() => send(batch.map(({ item }) => item)));
+    for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as Outcome);
+  } catch (error) {
+    if (isUnavailable(error)) {
+      for (const { reject } of batch) reject(unavailable(1, error));
+    } else if (batch.length > 1) {
+      for (const one of batch) await deliver(send, [one]);
+    } else {
+      batch[0]?.reject(error);
+    }
+  }
+}
+
+/**
+ * Runs `work` again when PostgreSQL chose it as the victim of a deadlock or of a serialization conflict.
+ * Give it a whole transaction or a single statement, never a part of one.
+ */
+export async function retryConflicts<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isConflict(error)) throw error;
+      await pause(Math.random() * 10 * 2 ** attempt);
+    }
+  }
+}
+
+/** Looks into causes too, since Prisma and its adapter wrap what the driver said. P2034 is Prisma's name for both. */
+function isConflict(error: unknown, depth = 0): boolean {
+  if (!error || typeof error !== 'object' || depth > 4) return false;
+  const { code, originalCode, cause, meta } = error as Record<string, unknown>;
+  if (
+    [code, originalCode].some((value) => value === DEADLOCK || value === SERIALIZATION_FAILURE || value === 'P2034')
+  ) {
+    return true;
+  }
+  const wrapped = (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError;
+  return isConflict(cause, depth + 1) || isConflict(wrapped, depth + 1);
+}

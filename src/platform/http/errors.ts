@@ -1,0 +1,101 @@
+import type { Context, Middleware } from 'koa';
+import { isUnavailable } from '../database/database-errors.ts';
+import {
+  AppError,
+  badRequest,
+  internalError,
+  isAppError,
+  methodNotAllowed,
+  methodUnknown,
+  notFound,
+  payloadTooLarge,
+  unavailable,
+} from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { RequestState } from './context.ts';
+
+/** Answers a browser: sets `ctx.body` to a page. Status and headers are set already. */
+export type RenderError = (ctx: Context, error: AppError) => void | Promise<void>;
+
+/**
+ * Turns whatever is thrown, and answers left empty, into a page for browsers and RFC 9457 problem details for programs.
+ * The cause goes to the log, never into the answer.
+ */
+export function errors({ renderError, logger }: { renderError: RenderError; logger: Logger }): Middleware {
+  return async function errors(ctx, next) {
+    try {
+      await next();
+      const unanswered = unansweredError(ctx);
+      if (unanswered) await answer(ctx, unanswered);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      record(ctx, error);
+      if (ctx.res.headersSent) {
+        ctx.respond = false;
+        ctx.res.destroy();
+        return;
+      }
+      await answer(ctx, error);
+    }
+  };
+
+  function record(ctx: Context, error: AppError): void {
+    const { requestId } = ctx.state as RequestState;
+    const request = { requestId, method: ctx.method, path: ctx.path, status: error.status, code: error.code };
+    if (error.status >= 500) logger.error({ ...request, error: error.cause ?? error }, 'request failed');
+    else logger.debug({ ...request, ...(error.cause ? { error: error.cause } : {}) }, 'request refused');
+  }
+
+  async function answer(ctx: Context, error: AppError): Promise<void> {
+    ctx.status = error.status;
+    ctx.set('Cache-Control', 'no-store');
+    if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter));
+    if (ctx.accepts('application/problem+json', 'application/json', 'text/html') !== 'text/html') {
+      return answerProblem(ctx, error);
+    }
+    try {
+      await renderError(ctx, error);
+      ctx.status = error.status;
+    } catch (failure) {
+      logger.error({ error: failure }, 'the error page could not be rendered');
+      ctx.type = 'text/plain';
+      ctx.body = error.publicText;
+    }
+  }
+}
+
+function answerProblem(ctx: Context, error: AppError): void {
+  ctx.body = JSON.stringify({
+    type: `urn:daemun:error:${error.code}`,
+    title: error.publicText,
+    status: error.status,
+    code: error.code,
+    ...(error.field !== undefined && { field: error.field }),
+    ...(error.retryAfter !== undefined && { retry_after: error.retryAfter }),
+    request_id: (ctx.state as RequestState).requestId,
+  });
+  ctx.type = 'application/problem+json';
+}
+
+/** Routers leave 404, 405 and 501 without a body. */
+function unansweredError(ctx: Context): AppError | undefined {
+  if (ctx.res.headersSent || ctx.respond === false || (ctx.body !== undefined && ctx.body !== null)) return undefined;
+  if (ctx.status === 404) return notFound();
+  if (ctx.status === 405) return methodNotAllowed();
+  if (ctx.status === 501) return methodUnknown();
+  return undefined;
+}
+
+/** Foreign errors are told apart by what they carry, never by class. */
+export function toAppError(thrown: unknown): AppError {
+  if (isAppError(thrown)) return thrown;
+  if (isUnavailable(thrown)) return unavailable(2, thrown);
+  const { status, expose, name } = (thrown ?? {}) as { status?: unknown; expose?: unknown; name?: unknown };
+  if (name === 'URIError') return badRequest(undefined, 'The request is badly encoded.');
+  if (expose === true && typeof status === 'number' && status >= 400 && status < 500) {
+    if (status === 404) return notFound();
+    if (status === 413) return payloadTooLarge();
+    return new AppError('bad_request', { cause: thrown });
+  }
+  return internalError(thrown);
+}

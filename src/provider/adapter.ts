@@ -1,0 +1,145 @@
+import { createHmac } from 'node:crypto';
+import type { Pool } from 'pg';
+import { alreadySpent, cannotStore } from './adapter-errors.ts';
+import { createFailureCount } from './artifact-attempts.ts';
+import { createExpiredDeletion } from './artifact-clean-up.ts';
+import { foresee, isMereTouch, rememberSession, takeGrant, takeSession } from './artifact-foresight.ts';
+import { digestOf } from './artifact-identity.ts';
+import { createArtifactReads, type StoredArtifact } from './artifact-reads.ts';
+import { type ArtifactRecord, payloadOf, recordOf } from './artifact-record.ts';
+import { createArtifactRevocations } from './artifact-revocations.ts';
+import { createRotation } from './artifact-rotation.ts';
+import { createArtifactWrites } from './artifact-writes.ts';
+import { type Adapter, type AdapterPayload, Provider } from './engine.ts';
+
+export interface ArtifactStore {
+  /** Every model except Client, which is not an artifact. */
+  adapterFor(model: string): Adapter;
+  /** The value that follows a refresh token: always the same one, on every node, with nothing stored. */
+  successorOf(refreshToken: string): string;
+  /** Stores a replay mark for `lifetime` seconds. True for exactly one caller: the first. */
+  claimOnce(id: string, payload: AdapterPayload, lifetime: number): Promise<boolean>;
+  /** Counts a failed try at a code and voids it at the last one. Returns whether it is void now. */
+  burnAfter(code: string, tries?: number): Promise<boolean>;
+  /** Removes at most `limit` rows past their time and returns how many there were. */
+  deleteExpired(limit?: number): Promise<number>;
+}
+
+export interface ArtifactStoreOptions {
+  pool: Pool;
+  refreshSuccessorKey: Buffer;
+  /** Seconds in which an honest client may repeat a refresh whose answer it lost. 0 switches it off. */
+  refreshGrace: number;
+}
+
+/** Where the engine keeps everything: one table in PostgreSQL, values as digests, whatever may happen once as one statement. */
+export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }: ArtifactStoreOptions): ArtifactStore {
+  const reads = createArtifactReads(pool, refreshGrace);
+  const write = createArtifactWrites(pool, refreshGrace);
+  const revocations = createArtifactRevocations(pool);
+  const countFailure = createFailureCount(pool);
+
+  function successorOf(refreshToken: string): string {
+    return createHmac('sha256', refreshSuccessorKey).update(refreshToken).digest('base64url');
+  }
+
+  function successorDigest(refreshToken: string): Buffer | null {
+    return refreshGrace > 0 ? digestOf('RefreshToken', successorOf(refreshToken)) : null;
+  }
+
+  /** A spent refresh token looks unspent to a retry within the grace period, until its successor is used. */
+  async function mayBeRepeated(refreshToken: string, { spentWithinGrace }: StoredArtifact): Promise<boolean> {
+    const successor = successorDigest(refreshToken);
+    if (!successor || !spentWithinGrace || (Provider.ctx?.oidc?.route ?? 'token') !== 'token') return false;
+    return !(await reads.isSpent(successor));
+  }
+
+  async function consume(model: string, value: string): Promise<void> {
+    const id = digestOf(model, value);
+    const successor = model === 'RefreshToken' ? successorDigest(value) : null;
+    if ((await write({ consume: { id, successor } })) === 'lost') await refuse(model, id);
+  }
+
+  /** Who loses has presented a spent value (RFC 9700 sections 4.2.4 and 4.14.2), however close behind the winner. */
+  async function refuse(model: string, id: Buffer): Promise<never> {
+    await revocations.endFamilyOf(id);
+    throw alreadySpent(model);
+  }
+
+  const rotation = createRotation((refreshToken) => consume('RefreshToken', refreshToken));
+
+  async function save(model: string, record: ArtifactRecord, predecessor?: string): Promise<void> {
+    const spent = predecessor === undefined ? undefined : digestOf('RefreshToken', predecessor);
+    const outcome = await write({
+      save: record,
+      ...(spent && { consume: { id: spent, successor: successorDigest(predecessor!) } }),
+    });
+    if (outcome === 'lost') await refuse(model, spent!);
+    // A session that ended while a request was under way stays ended; its answer goes out all the same.
+    if (outcome === 'refused' && model !== 'Session') throw cannotStore(model);
+  }
+
+  function adapterFor(model: string): Adapter {
+    if (model === 'Client') throw new Error('Clients are not artifacts: give the engine its own adapter for them.');
+    return {
+      async find(value) {
+        if (model === 'Grant') {
+          const grant = takeGrant(value);
+          if (grant) return grant;
+        }
+        const stored = await reads.find(digestOf(model, value));
+        if (!stored) return undefined;
+        const payload = payloadOf(model, value, stored.payload);
+        foresee(payload, stored);
+        if (model === 'Session') rememberSession(value, stored.payload);
+        const { consumed } = stored;
+        if (consumed !== null && !(model === 'RefreshToken' && (await mayBeRepeated(value, stored)))) {
+          payload.consumed = consumed;
+        }
+        return payload;
+      },
+
+      /** NOTE without the cookie's value, which is not stored: the engine reads such a session and never saves it. */
+      async findByUid(uid) {
+        const known = takeSession(uid);
+        if (known) return known;
+        const stored = await reads.findSession(uid);
+        return stored === undefined ? undefined : payloadOf('Session', undefined, stored);
+      },
+
+      async findByUserCode() {
+        throw new Error('The device flow is switched off: user codes are not stored.');
+      },
+
+      async upsert(value, payload, lifetime) {
+        if (model === 'Session' && isMereTouch(value, payload, lifetime)) return;
+        const predecessor = model === 'RefreshToken' ? await rotation.take() : undefined;
+        await save(model, recordOf(model, value, payload, lifetime), predecessor);
+      },
+
+      async consume(value) {
+        if (model === 'RefreshToken' && rotation.hold(value)) return;
+        await consume(model, value);
+      },
+
+      async destroy(value) {
+        const id = digestOf(model, value);
+        if (model === 'Grant') await revocations.endGrant(id);
+        else await write(model === 'Session' ? { end: id } : { destroy: id });
+      },
+
+      async revokeByGrantId(grantId) {
+        await revocations.deleteMembers(digestOf('Grant', grantId), model);
+      },
+    };
+  }
+
+  return {
+    adapterFor,
+    successorOf,
+    claimOnce: async (id, payload, lifetime) =>
+      (await write({ save: recordOf('ReplayDetection', id, payload, lifetime) })) === 'done',
+    burnAfter: (code, tries = 5) => countFailure(digestOf('AuthorizationCode', code), tries),
+    deleteExpired: createExpiredDeletion(pool),
+  };
+}

@@ -1,0 +1,72 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { StoredArtifact } from './artifact-reads.ts';
+import { payloadOf } from './artifact-record.ts';
+import { type AdapterPayload, Provider } from './engine.ts';
+
+/** A session that nothing but time changed is written again after a minute, or a twentieth of a short life. */
+const TOUCH_EVERY = 60;
+const TOUCH_SHARE = 20;
+
+interface Foreseen {
+  grant?: { id: string; payload: string };
+  session?: { uid: string; payload: string };
+  /** The session of this request's cookie, as it was loaded. */
+  loaded?: { id: string; payload: string };
+}
+
+/**
+ * What one statement of a request already brought along for its next ones. It lives as long as the request, and each
+ * piece is given out once: a second look goes to the database again.
+ */
+const foreseen = new WeakMap<object, Foreseen>();
+
+function ofThisRequest(): Foreseen | undefined {
+  const { ctx } = Provider;
+  if (!ctx) return undefined;
+  let known = foreseen.get(ctx);
+  if (!known) {
+    known = {};
+    foreseen.set(ctx, known);
+  }
+  return known;
+}
+
+/** After a token was found: the engine asks for the session it is bound to and for its grant right away. */
+export function foresee({ grantId, sessionUid }: AdapterPayload, { grant, session }: StoredArtifact): void {
+  if (grant === null) return;
+  const known = ofThisRequest();
+  if (!known) return;
+  known.grant = { id: grantId!, payload: grant };
+  if (session !== null) known.session = { uid: sessionUid!, payload: session };
+}
+
+export function takeGrant(id: string): AdapterPayload | undefined {
+  const known = ofThisRequest();
+  if (known?.grant?.id !== id) return undefined;
+  const { payload } = known.grant;
+  delete known.grant;
+  return payloadOf('Grant', id, payload);
+}
+
+export function takeSession(uid: string): AdapterPayload | undefined {
+  const known = ofThisRequest();
+  if (known?.session?.uid !== uid) return undefined;
+  const { payload } = known.session;
+  delete known.session;
+  return payloadOf('Session', undefined, payload);
+}
+
+export function rememberSession(id: string, payload: string): void {
+  const known = ofThisRequest();
+  if (known) known.loaded = { id, payload };
+}
+
+/** Whether saving this session would only move its end by a little: the engine saves it with every authorization request. */
+export function isMereTouch(id: string, payload: AdapterPayload, lifetime = 0): boolean {
+  const loaded = ofThisRequest()?.loaded;
+  if (loaded?.id !== id) return false;
+  const before = payloadOf('Session', id, loaded.payload);
+  const moved = payload.exp! - before.exp!;
+  if (!(moved >= 0 && moved < Math.min(TOUCH_EVERY, lifetime / TOUCH_SHARE))) return false;
+  return isDeepStrictEqual(before, JSON.parse(JSON.stringify({ ...payload, exp: before.exp })));
+}

@@ -1,0 +1,40 @@
+import type { Pool, QueryConfig } from 'pg';
+
+/** A client that hangs must not keep its callers for ever; the server's own limit is shorter. */
+const QUERY_TIMEOUT = 5_000;
+
+/** Everything arrives as the text that PostgreSQL sent: a payload is parsed once, by us, and only when it is wanted. */
+const asText = { getTypeParser: () => (value: string) => value };
+
+let generation = 0;
+
+/**
+ * A prepared statement. The name changes each time that it ran four times as often as at the last change, so that a
+ * connection does not keep for ever a plan that was made while the table was nearly empty; it changes with every store
+ * too, because the embedded database gives several pools one session.
+ */
+export function prepared<Row extends unknown[]>(
+  pool: Pool,
+  name: string,
+  text: string,
+): (values: unknown[]) => Promise<Row[]> {
+  const prefix = `${name}.${++generation}`;
+  let executions = 0;
+  let renameAt = 64;
+  let age = 0;
+  return async (values) => {
+    if (++executions === renameAt) {
+      age += 1;
+      renameAt *= 4;
+    }
+    const query: QueryConfig & { rowMode: 'array'; query_timeout: number } = {
+      name: `${prefix}.${age}`,
+      text,
+      values,
+      rowMode: 'array',
+      types: asText as never,
+      query_timeout: QUERY_TIMEOUT,
+    };
+    return (await pool.query<Row>(query as never)).rows;
+  };
+}

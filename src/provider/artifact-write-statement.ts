@@ -1,0 +1,168 @@
+import { binaryArray, binaryIntegers } from './artifact-arrays.ts';
+import type { ArtifactRecord } from './artifact-record.ts';
+
+/** What one caller wants done at once. With both `consume` and `save`, the one is stored only if the other was won. */
+export interface Write {
+  save?: ArtifactRecord;
+  consume?: Consumption;
+  destroy?: Buffer;
+  end?: Buffer;
+}
+
+interface Consumption {
+  id: Buffer;
+  /** With one, a second time within the grace period wins too, as long as the successor was not used. */
+  successor: Buffer | null;
+}
+
+export type Lane = keyof Write;
+export const LANES: readonly Lane[] = ['consume', 'save', 'destroy', 'end'];
+
+/** Numbers the parameters of one lane of the statement. */
+type NextParameter = (type: string) => string;
+
+/*
+ * NOTE the length checks on what are digests anyway tell the planner to expect one row of each array, and with that to keep
+ * one plan, which uses the primary key.
+ */
+
+/** The compare-and-set behind "once": of many callers PostgreSQL lets one through, the others see what it wrote. */
+function consume(parameter: NextParameter): string {
+  return `consumed AS (
+    UPDATE protocol_artifacts a SET consumed_at = coalesce(a.consumed_at, now())
+    FROM unnest(${['bytea[]', 'bytea[]', 'int4[]'].map(parameter)}) AS c(id, successor, place)
+    WHERE octet_length(c.id) = 32 AND a.id = c.id AND a.revoked_at IS NULL AND (a.consumed_at IS NULL
+      OR (c.successor IS NOT NULL AND a.consumed_at > now() - make_interval(secs => ${parameter('int4')})
+        AND (SELECT s.consumed_at IS NULL AND s.revoked_at IS NULL FROM protocol_artifacts s WHERE s.id = c.successor)
+          IS NOT FALSE))
+    RETURNING c.place)`;
+}
+
+/**
+ * Stores what is new, and overwrites what may change: never what was spent or revoked, and a replay mark only after its
+ * time. Nothing is stored under a grant that is revoked or not there.
+ * Two requests of one browser may each add a client to the session at once: the second adds to what the first wrote.
+ */
+function save(parameter: NextParameter, lanes: readonly Lane[]): string {
+  const types = 'bytea text bytea text text text text json int4 int4 int4'.split(' ').map((type) => `${type}[]`);
+  return `due AS (
+    SELECT * FROM unnest(${types.map(parameter)})
+      AS t(id, kind, grant_id, account_id, client_id, uid, session_uid, payload, lifetime, place, after)
+    WHERE octet_length(id) = 32),
+  saved AS (
+    INSERT INTO protocol_artifacts AS a
+      (id, kind, grant_id, account_id, client_id, uid, session_uid, payload, expires_at)
+    SELECT id, kind, grant_id, account_id, client_id, uid, session_uid, payload, now() + make_interval(secs => lifetime)
+    FROM due
+    WHERE (due.grant_id IS NULL
+        OR (SELECT true FROM protocol_artifacts g WHERE g.id = due.grant_id AND g.kind = 'Grant' AND g.revoked_at IS NULL))
+      ${lanes.includes('consume') ? 'AND (due.after IS NULL OR due.after IN (SELECT place FROM consumed))' : ''}
+    ON CONFLICT (id) DO UPDATE SET
+      grant_id = EXCLUDED.grant_id, account_id = EXCLUDED.account_id, client_id = EXCLUDED.client_id,
+      uid = EXCLUDED.uid, session_uid = EXCLUDED.session_uid, expires_at = EXCLUDED.expires_at,
+      payload = CASE
+        WHEN a.kind = 'Session' AND a.account_id = EXCLUDED.account_id
+          AND strpos(a.payload::text || EXCLUDED.payload::text, '\\u0000') = 0
+        THEN (EXCLUDED.payload::jsonb || jsonb_build_object('authorizations',
+          coalesce(a.payload::jsonb -> 'authorizations', '{}') || coalesce(EXCLUDED.payload::jsonb -> 'authorizations', '{}')))::json
+        ELSE EXCLUDED.payload END
+    WHERE a.revoked_at IS NULL AND a.consumed_at IS NULL AND (a.kind <> 'ReplayDetection' OR a.expires_at <= now())
+    RETURNING a.id)`;
+}
+
+function destroy(parameter: NextParameter): string {
+  return `destroyed AS (
+    DELETE FROM protocol_artifacts a USING unnest(${parameter('bytea[]')}) AS d(id)
+    WHERE octet_length(d.id) = 32 AND a.id = d.id)`;
+}
+
+/** Leaves a tombstone for as long as a request that still holds the artifact may try to save it again. */
+function end(parameter: NextParameter): string {
+  return `ended AS (
+    UPDATE protocol_artifacts a
+    SET revoked_at = now(), payload = '{}', expires_at = least(a.expires_at, now() + interval '1 hour')
+    FROM unnest(${parameter('bytea[]')}) AS e(id)
+    WHERE octet_length(e.id) = 32 AND a.id = e.id AND a.revoked_at IS NULL)`;
+}
+
+const STEPS = { consume, save, destroy, end };
+
+/** The answer has the places of consumptions that were won (true) and of saves that were refused (false). */
+const ANSWERS: Partial<Record<Lane, string>> = {
+  consume: 'SELECT place, true FROM consumed',
+  save: 'SELECT place, false FROM due WHERE id NOT IN (SELECT id FROM saved)',
+};
+
+/** One statement for all writes that are due, of whatever kinds they are. */
+export function writeStatement(lanes: readonly Lane[]): string {
+  let count = 0;
+  const parameter = (type: string) => `$${++count}::${type}`;
+  const steps = lanes.map((lane) => STEPS[lane](parameter, lanes));
+  const answers = lanes.flatMap((lane) => ANSWERS[lane] ?? []);
+  return `WITH ${steps.join(', ')} ${answers.join(' UNION ALL ') || 'SELECT 0, false WHERE false'}`;
+}
+
+/** Each write with its place in the batch. */
+export type Placed<Key extends Lane> = readonly [place: number, write: Write & Required<Pick<Write, Key>>];
+export type DueWrites = { [Key in Lane]: Placed<Key>[] };
+
+/** The values of `writeStatement`, for the lanes that have any. */
+export function writeParameters(due: DueWrites, refreshGrace: number): unknown[] {
+  return [
+    ...(due.consume.length ? consumeParameters(due.consume, refreshGrace) : []),
+    ...(due.save.length ? saveParameters(due.save) : []),
+    ...(due.destroy.length
+      ? [
+          binaryArray(
+            'bytea',
+            due.destroy.map(([, { destroy }]) => destroy),
+          ),
+        ]
+      : []),
+    ...(due.end.length
+      ? [
+          binaryArray(
+            'bytea',
+            due.end.map(([, { end }]) => end),
+          ),
+        ]
+      : []),
+  ];
+}
+
+function consumeParameters(due: Placed<'consume'>[], refreshGrace: number): unknown[] {
+  return [
+    binaryArray(
+      'bytea',
+      due.map(([, { consume }]) => consume.id),
+    ),
+    binaryArray(
+      'bytea',
+      due.map(([, { consume }]) => consume.successor),
+    ),
+    binaryIntegers(due.map(([place]) => place)),
+    refreshGrace,
+  ];
+}
+
+function saveParameters(due: Placed<'save'>[]): unknown[] {
+  type Field = (record: ArtifactRecord) => Buffer | string | null;
+  const column = (type: 'bytea' | 'text' | 'json', field: Field) =>
+    binaryArray(
+      type,
+      due.map(([, { save }]) => field(save)),
+    );
+  return [
+    column('bytea', ({ id }) => id),
+    column('text', ({ kind }) => kind),
+    column('bytea', ({ grantId }) => grantId),
+    column('text', ({ accountId }) => accountId),
+    column('text', ({ clientId }) => clientId),
+    column('text', ({ uid }) => uid),
+    column('text', ({ sessionUid }) => sessionUid),
+    column('json', ({ payload }) => payload),
+    binaryIntegers(due.map(([, { save }]) => save.lifetime)),
+    binaryIntegers(due.map(([place]) => place)),
+    binaryIntegers(due.map(([place, { consume }]) => (consume ? place : null))),
+  ];
+}

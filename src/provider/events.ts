@@ -1,0 +1,93 @@
+import type { Audit, AuditContext } from '../audit/audit.ts';
+import { auditContextOf } from './audit-context.ts';
+import type { EngineContext, Provider } from './engine.ts';
+
+interface AnyToken {
+  kind: string;
+  clientId?: string;
+  accountId?: string;
+  aud?: string;
+  sessionUid?: string;
+}
+
+/** Details the engine and the store give when something is presented a second time. */
+const REPLAYED_CODE = 'authorization code already consumed';
+const REPLAYED_REFRESH_TOKEN = 'refresh token already used';
+
+/** Answers to `prompt=none`, which browsers are sent to ask for over and over. */
+const SILENT_ANSWERS = ['login_required', 'consent_required', 'interaction_required'];
+
+/** The engine's events as business events. They are queued: an answer does not wait for its record. S-175 */
+export function recordEvents(provider: Provider, { queue }: Pick<Audit, 'queue'>): void {
+  provider.on('grant.success', (ctx) => {
+    const { AccessToken, ClientCredentials } = ctx.oidc.entities;
+    const { clientId, aud, accountId, sessionUid } = (AccessToken ?? ClientCredentials) as AnyToken;
+    queue.tokenIssued(
+      {
+        kind: 'access_token',
+        clientId: clientId!,
+        grantType: grantTypeOf(ctx),
+        ...(accountId !== undefined && { userId: accountId }),
+        ...(sessionUid !== undefined && { sessionId: sessionUid }),
+        ...(aud !== undefined && { resource: aud }),
+      },
+      contextOf(ctx),
+    );
+  });
+
+  provider.on('grant.error', (ctx, { error, error_detail: detail }) => {
+    const client = clientOf(ctx);
+    const userId = ctx.oidc.entities.RefreshToken?.accountId;
+    const person = userId === undefined ? {} : { userId };
+    if ('clientId' in client && detail === REPLAYED_CODE) {
+      queue.codeReplayed(client, contextOf(ctx));
+    } else if ('clientId' in client && detail === REPLAYED_REFRESH_TOKEN) {
+      queue.refreshTokenReplayed({ ...client, ...person }, contextOf(ctx));
+    } else {
+      queue.tokenRefused({ ...client, ...person, error, grantType: grantTypeOf(ctx) }, contextOf(ctx));
+    }
+  });
+
+  for (const event of ['introspection.error', 'revocation.error', 'pushed_authorization_request.error'] as const) {
+    provider.on(event as 'introspection.error', (ctx, { error }) => {
+      if (error === 'invalid_client') queue.tokenRefused({ ...clientOf(ctx), error }, contextOf(ctx));
+    });
+  }
+
+  provider.on('authorization.error', (ctx, { error }) => {
+    if (SILENT_ANSWERS.includes(error)) return;
+    const userId = ctx.oidc.session?.accountId;
+    queue.authorizationRefused({ ...clientOf(ctx), ...(userId && { userId }), error }, contextOf(ctx));
+  });
+
+  provider.on('grant.revoked', (ctx) => {
+    // At the token endpoint it follows a replay, which is an event of its own.
+    if (ctx.oidc.route === 'token') return;
+    const { RefreshToken, AccessToken } = ctx.oidc.entities;
+    const userId = RefreshToken?.accountId ?? AccessToken?.accountId ?? ctx.oidc.session?.accountId;
+    queue.grantRevoked({ ...clientOf(ctx), ...(userId && { userId }), reason: ctx.oidc.route }, contextOf(ctx));
+  });
+}
+
+/** The engine has no event for a revocation that also says who asked. */
+export function recordRevocation(ctx: EngineContext, { queue }: Pick<Audit, 'queue'>): void {
+  const { RefreshToken, AccessToken, ClientCredentials } = ctx.oidc.entities;
+  const token = (RefreshToken ?? AccessToken ?? ClientCredentials) as AnyToken | undefined;
+  const clientId = ctx.oidc.client?.clientId;
+  if (ctx.oidc.route !== 'revocation' || ctx.status !== 200 || !token || token.clientId !== clientId) return;
+  const { kind, accountId } = token;
+  queue.tokenRevoked({ clientId: clientId!, kind, ...(accountId !== undefined && { userId: accountId }) }, contextOf(ctx));
+}
+
+/** A registered client only; what a stranger wrote into the request is no fact. */
+function clientOf(ctx: EngineContext): { clientId: string } | Record<never, never> {
+  return ctx.oidc.client ? { clientId: ctx.oidc.client.clientId } : {};
+}
+
+function grantTypeOf(ctx: EngineContext): string {
+  return String(ctx.oidc.params?.grant_type ?? '').slice(0, 100);
+}
+
+function contextOf(ctx: EngineContext): AuditContext {
+  return auditContextOf(ctx.state);
+}

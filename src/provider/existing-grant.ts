@@ -1,0 +1,80 @@
+import { policyOf } from './client-policy.ts';
+import type { Consent } from './consents.store.ts';
+import type { EngineContext, Grant } from './engine.ts';
+import { epochTime } from './lifetimes.ts';
+import { type RequestedAccess, requestedAccess } from './requested-access.ts';
+
+export interface GrantLoaderOptions {
+  findConsent(owner: { userId: string; clientId: string }): Promise<Consent | undefined>;
+  /** Seconds. A grant must outlive every refresh token that is still to be issued under it. */
+  refreshTokenAbsolute: number;
+}
+
+/**
+ * The engine's grant is one per session and client, and made of the person's remembered consent, which outlives it: revoking a
+ * grant ends tokens and asks nobody again. First-party clients need no consent. What is missing is left missing, so that the
+ * consent screen asks for exactly that.
+ */
+export function createGrantLoader({ findConsent, refreshTokenAbsolute }: GrantLoaderOptions) {
+  return async function loadExistingGrant(ctx: EngineContext): Promise<Grant | undefined> {
+    const wanted = requestedAccess(ctx);
+    const owner = { accountId: ctx.oidc.account!.accountId, clientId: ctx.oidc.client!.clientId };
+    const existing = await grantOfSession(ctx, owner);
+    if (existing && covers(existing, wanted)) return outlasts(existing) ? existing : renewed(existing);
+
+    const agreed = policyOf(ctx.oidc.client!).isFirstParty
+      ? everything(wanted)
+      : await findConsent({ userId: owner.accountId, clientId: owner.clientId });
+    if (!agreed) return existing;
+    const grant = existing ?? new ctx.oidc.provider.Grant(owner);
+    addAgreed(grant, agreed, wanted);
+    // A grant that does not cover the request yet is only for working out what to ask.
+    return covers(grant, wanted) ? renewed(grant) : grant;
+  };
+
+  function outlasts({ exp }: Grant): boolean {
+    return exp === undefined || exp - epochTime() > refreshTokenAbsolute;
+  }
+}
+
+type Owner = { accountId: string; clientId: string };
+
+async function grantOfSession({ oidc }: EngineContext, { accountId, clientId }: Owner): Promise<Grant | undefined> {
+  const grantId = oidc.session!.grantIdFor(clientId);
+  const grant = grantId === undefined ? undefined : await oidc.provider.Grant.find(grantId);
+  return grant?.accountId === accountId && grant.clientId === clientId ? grant : undefined;
+}
+
+function covers(grant: Grant, { scopes, claims, resources }: RequestedAccess): boolean {
+  const granted = new Set(grant.getOIDCScope().split(' '));
+  const grantedClaims = new Set(grant.getOIDCClaims());
+  return (
+    scopes.every((scope) => granted.has(scope)) &&
+    claims.every((claim) => grantedClaims.has(claim)) &&
+    resources.every((resource) => {
+      const grantedHere = new Set(grant.getResourceScope(resource.indicator).split(' '));
+      return resource.scopes.every((scope) => grantedHere.has(scope));
+    })
+  );
+}
+
+function everything({ scopes, claims, resources }: RequestedAccess): Consent {
+  const resourceScopes = Object.fromEntries(resources.map(({ identifier, scopes }) => [identifier, scopes]));
+  return { scopes, claims, resourceScopes };
+}
+
+function addAgreed(grant: Grant, agreed: Consent, { resources }: RequestedAccess): void {
+  if (agreed.scopes.length) grant.addOIDCScope(agreed.scopes);
+  if (agreed.claims.length) grant.addOIDCClaims(agreed.claims);
+  for (const { indicator, identifier } of resources) {
+    const scopes = agreed.resourceScopes[identifier];
+    if (scopes?.length) grant.addResourceScope(indicator, scopes);
+  }
+}
+
+/** Saved with a whole new lifetime. */
+async function renewed(grant: Grant): Promise<Grant> {
+  grant.exp = undefined;
+  await grant.save();
+  return grant;
+}

@@ -1,0 +1,194 @@
+import type { Context } from 'koa';
+import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { RelyingParty } from '../clients/client.ts';
+import type { Lifetimes } from '../config/config.ts';
+import type { Database } from '../platform/database/database.ts';
+import { badRequest, interactionExpired } from '../platform/errors.ts';
+import { acrOf } from './assurance.ts';
+import { auditContextOf } from './audit-context.ts';
+import type { FindClient } from './client-adapter.ts';
+import { addConsent, type Consent } from './consents.store.ts';
+import type { Interaction, InteractionResults, Provider } from './engine.ts';
+import type { InteractionResult, PendingInteraction } from './identity-provider.ts';
+import { epochTime } from './lifetimes.ts';
+import type { RequestedAccess } from './requested-access.ts';
+import type { FindResourceServer } from './resource-indicators.ts';
+
+export interface InteractionsOptions {
+  provider: () => Provider;
+  database: Pick<Database, 'prisma'>;
+  findClient: FindClient;
+  findResourceServer: FindResourceServer;
+  audit: Audit;
+  lifetimes: Lifetimes;
+}
+
+/** What is waiting, and for which client. */
+interface Loaded {
+  interaction: Interaction;
+  client: RelyingParty;
+}
+
+type Asked = NonNullable<PendingInteraction['missing']>;
+
+/** What `prompts.ts` and the engine's own checks found, kept with the interaction. */
+interface ConsentDetails {
+  requested: RequestedAccess;
+  missingOIDCScope?: string[];
+  missingOIDCClaims?: string[];
+  missingResourceScopes?: Record<string, string[]>;
+}
+
+const INTERACTION_PATH = /^\/interaction\/([\w-]{43})(?:\/|$)/;
+
+/** The engine's questions to the person, and the person's answers to the engine. The screens in between know neither. */
+export function createInteractionDesk(options: InteractionsOptions) {
+  const { provider, findClient, audit, database } = options;
+
+  /** The interaction of this address, if it is this browser's: its cookie says which one it carries. S-154 */
+  async function load(ctx: Context): Promise<Loaded> {
+    const interaction = await provider()
+      .interactionDetails(ctx.req, ctx.res)
+      .catch((error: Error) => {
+        throw error.name === 'SessionNotFound' ? interactionExpired(error) : error;
+      });
+    if (INTERACTION_PATH.exec(ctx.path)?.[1] !== interaction.uid) throw interactionExpired();
+    const client = await findClient(interaction.params.client_id as string);
+    if (client?.state !== 'active') throw interactionExpired();
+    return { interaction, client };
+  }
+
+  return {
+    async pendingInteraction(ctx: Context): Promise<PendingInteraction> {
+      const loaded = await load(ctx);
+      const isConsent = loaded.interaction.prompt.name === 'consent';
+      const missing = isConsent ? await asked(loaded, options.findResourceServer) : undefined;
+      return describe(loaded, missing, options.lifetimes);
+    },
+
+    async finishInteraction(ctx: Context, result: InteractionResult): Promise<void> {
+      const loaded = await load(ctx);
+      const { interaction, client } = loaded;
+      const { name: prompt } = interaction.prompt;
+      const by = auditContextOf(ctx.state);
+      // Steps cannot be skipped or swapped. S-143
+      if ('login' in result && prompt !== 'login') throw badRequest(undefined, 'This page does not ask for a sign-in.');
+      if ('consent' in result && prompt !== 'consent')
+        throw badRequest(undefined, 'This page asks for a sign-in first.');
+
+      if ('consent' in result) await remember(loaded, by);
+      if ('error' in result && prompt === 'consent') {
+        const { accountId, uid: sessionId } = interaction.session!;
+        audit.queue.consentDenied({ userId: accountId, clientId: client.id, sessionId }, by);
+      }
+      const location = await provider().interactionResult(ctx.req, ctx.res, engineResult(result), {
+        // A new sign-in starts over; a consent is given by whoever signed in before.
+        mergeWithLastSubmission: 'consent' in result,
+      });
+      ctx.redirect(location);
+      ctx.status = 303;
+    },
+  };
+
+  async function remember(loaded: Loaded, by: AuditContext): Promise<void> {
+    const { accountId, uid: sessionId } = loaded.interaction.session!;
+    const owner = { userId: accountId, clientId: loaded.client.id };
+    const { scopes, claims, resources } = await asked(loaded, options.findResourceServer);
+    const resourceScopes = Object.fromEntries(
+      resources.map(({ identifier, scopes }) => [identifier, scopes.map(({ name }) => name)]),
+    );
+    const consent: Consent = { scopes, claims, resourceScopes };
+    await database.prisma.$transaction(async (tx) => {
+      await addConsent(tx, owner, consent);
+      await audit.in(tx).consentGranted({ ...owner, sessionId, scopes, claims, resourceScopes }, by);
+    });
+  }
+}
+
+/** Reasons for asking again for what was agreed to before. */
+const ANEW = ['consent_prompt', 'native_client_prompt'];
+
+/**
+ * What the consent screen asks for, and so exactly what is agreed to by it: what is missing, or everything when the question
+ * itself is asked anew. S-166
+ */
+async function asked({ interaction: { prompt } }: Loaded, findResourceServer: FindResourceServer): Promise<Asked> {
+  const { requested, ...missing } = prompt.details as unknown as ConsentDetails;
+  const anew = prompt.reasons.some((reason) => ANEW.includes(reason));
+  const namesByIndicator = new Map(
+    anew
+      ? requested.resources.map(({ indicator, scopes }) => [indicator, scopes])
+      : Object.entries(missing.missingResourceScopes ?? {}),
+  );
+  const resources = await Promise.all(
+    [...namesByIndicator].map(async ([indicator, names]) => {
+      const server = await findResourceServer(indicator);
+      if (!server) throw interactionExpired(new Error(`resource server ${indicator} is gone`));
+      const { identifier, name } = server;
+      return { identifier, name, scopes: server.scopes.filter((scope) => names.includes(scope.name)) };
+    }),
+  );
+  return {
+    scopes: (anew ? requested.scopes : missing.missingOIDCScope) ?? [],
+    claims: (anew ? requested.claims : missing.missingOIDCClaims) ?? [],
+    resources: resources.filter(({ scopes }) => scopes.length),
+  };
+}
+
+function describe(
+  { interaction, client }: Loaded,
+  missing: Asked | undefined,
+  lifetimes: Lifetimes,
+): PendingInteraction {
+  const { uid, prompt, session } = interaction;
+  const params = interaction.params as Record<string, string | undefined>;
+  const { metadata } = client;
+  const accountId = session?.accountId;
+  return {
+    uid,
+    prompt: prompt.name as PendingInteraction['prompt'],
+    reasons: prompt.reasons,
+    client: withoutUndefined({
+      id: client.id,
+      name: client.name,
+      logoUri: metadata.logo_uri,
+      policyUri: metadata.policy_uri,
+      tosUri: metadata.tos_uri,
+      clientUri: metadata.client_uri,
+      isFirstParty: client.isFirstParty,
+      redirectHost: hostOf(params.redirect_uri),
+    }),
+    params: withoutUndefined({
+      loginHint: params.login_hint,
+      uiLocales: words(params.ui_locales),
+      acrValues: words(params.acr_values),
+      display: params.display,
+      prompt: params.prompt,
+    }),
+    ...(accountId !== undefined && { accountId }),
+    ...(missing && { missing }),
+    accessTokenLifetime: Math.min(lifetimes.accessToken, metadata.access_token_lifetime ?? lifetimes.accessToken),
+    offlineAccess: words(params.scope)?.includes('offline_access') === true,
+  };
+}
+
+function engineResult(result: InteractionResult): InteractionResults {
+  if ('error' in result) return result;
+  if ('consent' in result) return { consent: {} };
+  const { accountId, amr, acr = acrOf(amr), remember = true } = result.login;
+  return { login: { accountId, amr, ...(acr !== undefined && { acr }), remember, ts: epochTime() } };
+}
+
+function words(value: string | undefined): string[] | undefined {
+  return value?.split(' ').filter(Boolean);
+}
+
+function hostOf(uri: string | undefined): string | undefined {
+  return uri !== undefined && URL.canParse(uri) ? new URL(uri).host || undefined : undefined;
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function withoutUndefined<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Defined<T>;
+}

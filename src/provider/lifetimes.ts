@@ -1,0 +1,50 @@
+import type { Lifetimes } from '../config/config.ts';
+import { policyOf } from './client-policy.ts';
+import type { Client, Configuration } from './engine.ts';
+
+type Ttl = NonNullable<Configuration['ttl']>;
+
+/**
+ * How long everything lives, as functions: a plain number would silently beat what a resource server or client asks for.
+ * The shortest wish wins.
+ */
+export function lifetimesFor(lifetimes: Lifetimes): Ttl {
+  const accessToken = (token: { resourceServer?: { accessTokenTTL?: number } }, client: Client) =>
+    Math.min(
+      lifetimes.accessToken,
+      token.resourceServer?.accessTokenTTL ?? Number.POSITIVE_INFINITY,
+      policyOf(client).accessTokenLifetime ?? Number.POSITIVE_INFINITY,
+    );
+
+  return {
+    AccessToken: (_ctx, token, client) => accessToken(token as never, client),
+    ClientCredentials: (_ctx, token, client) => accessToken(token as never, client),
+    AuthorizationCode: () => lifetimes.authorizationCode,
+    IdToken: () => lifetimes.idToken,
+    Interaction: () => lifetimes.interaction,
+
+    // Sliding, with an end that rotation cannot move: `iiat` is when the first of the family was issued. S-060
+    RefreshToken: (_ctx, token) => {
+      const left = lifetimes.refreshTokenAbsolute - (token.iiat === undefined ? 0 : token.totalLifetime());
+      return Math.max(1, Math.min(lifetimes.refreshToken, left));
+    },
+
+    // Counted from the sign-in, not from the last visit. Before anybody signed in it only carries a sign-out in progress. S-152
+    Session: (_ctx, session) =>
+      session.loginTs === undefined
+        ? lifetimes.interaction
+        : Math.max(1, session.loginTs + lifetimes.session - epochTime()),
+
+    // Outlives whatever may be issued under it; `existing-grant.ts` renews it before it gets too short for that.
+    Grant: () => grantLifetime(lifetimes),
+  };
+}
+
+/** A grant serves its whole session, and the last refresh token of that session serves as long again. */
+export function grantLifetime({ session, refreshTokenAbsolute }: Lifetimes): number {
+  return session + refreshTokenAbsolute + 60;
+}
+
+export function epochTime(): number {
+  return Math.floor(Date.now() / 1000);
+}

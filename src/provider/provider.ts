@@ -1,0 +1,138 @@
+import type { UserSessions } from '../accounts/sessions.ts';
+import type { Audit } from '../audit/audit.ts';
+import type { Clients } from '../clients/clients.ts';
+import type { ResourceServers } from '../clients/resource-servers.ts';
+import type { Config } from '../config/config.ts';
+import type { Database } from '../platform/database/database.ts';
+import { servesHostOf } from '../platform/http/host-check.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { ServerSecrets } from '../signing-keys/server-secrets.ts';
+import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
+import type { ArtifactStore } from './adapter.ts';
+import { installRefreshSuccessor } from './artifact-hooks.ts';
+import { createSessionRecorder } from './browser-sessions.ts';
+import { createClientAdapter, oncePerRequest } from './client-adapter.ts';
+import { authenticateByDigest } from './client-authentication.ts';
+import { engineConfiguration } from './configuration.ts';
+import { findConsent } from './consents.store.ts';
+import { createCookieKeys } from './cookies.ts';
+import { type EngineContext, Provider } from './engine.ts';
+import { createEnginePages } from './engine-screens.ts';
+import { recordEvents, recordRevocation } from './events.ts';
+import { createGrantLoader } from './existing-grant.ts';
+import { type AccountSource, createFindAccount } from './find-account.ts';
+import type { IdentityProvider, ProtocolScreens } from './identity-provider.ts';
+import { createInteractionDesk } from './interactions.ts';
+import { pinOrigin } from './pinned-origin.ts';
+import { noteFailures, protocolMiddleware, type ServingEngine } from './protocol-middleware.ts';
+import { answerPublished, publish } from './published.ts';
+import { resourceIndicators } from './resource-indicators.ts';
+import { endingAfter } from './session-adapter.ts';
+import { createSwap } from './swap.ts';
+import { createIntrospectionPolicy } from './token-access.ts';
+import { countWrongVerifiers } from './wrong-verifiers.ts';
+
+export interface IdentityProviderOptions {
+  config: Pick<Config, 'issuer' | 'lifetimes'>;
+  database: Pick<Database, 'pool' | 'prisma'>;
+  artifactStore: ArtifactStore;
+  signingKeys: SigningKeySet;
+  secrets: Pick<ServerSecrets, 'cookieKeys' | 'dpopNonceSecret'>;
+  accounts: AccountSource;
+  clients: Pick<Clients, 'find'>;
+  resourceServers: Pick<ResourceServers, 'find'>;
+  sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded'>;
+  audit: Audit;
+  screens: ProtocolScreens;
+  /** Languages of the screens. */
+  uiLocales: readonly string[];
+  logger: Logger;
+}
+
+/** The protocol: one engine for each key set, one of them serving, and around it what the engine leaves to us. */
+export async function createIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
+  const { config, database, artifactStore, secrets, audit } = options;
+  const { issuer, lifetimes } = config;
+  const findClient = oncePerRequest(options.clients.find);
+  const clientAdapter = createClientAdapter(findClient);
+  const cookieKeys = createCookieKeys(secrets.cookieKeys);
+  const enginePages = createEnginePages(options.screens);
+  const recordSession = createSessionRecorder(options.sessions);
+
+  function adapterFor(model: string) {
+    if (model === 'Client') return clientAdapter;
+    const adapter = artifactStore.adapterFor(model);
+    return model === 'Session' ? endingAfter(adapter, lifetimes.session) : adapter;
+  }
+
+  async function build({ jwks }: SigningKeySet): Promise<ServingEngine> {
+    const provider = new Provider(
+      issuer,
+      engineConfiguration({
+        issuer,
+        lifetimes,
+        uiLocales: options.uiLocales,
+        jwks,
+        cookieKeys,
+        dpopNonceSecret: secrets.dpopNonceSecret,
+        adapter: adapterFor,
+        findAccount: createFindAccount(options.accounts),
+        loadExistingGrant: createGrantLoader({
+          findConsent: (owner) => findConsent(database.pool, owner),
+          refreshTokenAbsolute: lifetimes.refreshTokenAbsolute,
+        }),
+        resourceIndicators: resourceIndicators(options.resourceServers.find),
+        mayIntrospect: createIntrospectionPolicy(options.accounts),
+        ...enginePages,
+      }),
+    );
+    pinOrigin(provider, issuer);
+    authenticateByDigest(provider);
+    installRefreshSuccessor(provider, artifactStore);
+    noteFailures(provider);
+    recordEvents(provider, audit);
+    const countWrongVerifier = countWrongVerifiers(provider, artifactStore);
+    return {
+      provider,
+      documents: await publish(provider),
+      async afterwards(ctx: EngineContext) {
+        recordRevocation(ctx, audit);
+        await countWrongVerifier(ctx);
+        await recordSession(ctx);
+      },
+    };
+  }
+
+  const serving = createSwap(await build(options.signingKeys));
+  const servesHost = servesHostOf(issuer);
+
+  return {
+    middleware: protocolMiddleware({ current: serving.current, hasRoom: audit.hasRoom, logger: options.logger }),
+    answerFromMemory: (req, res) => servesHost(req) && answerPublished(serving.current().documents, req, res),
+    ...createInteractionDesk({
+      provider: () => serving.current().provider,
+      database,
+      findClient: options.clients.find,
+      findResourceServer: options.resourceServers.find,
+      audit,
+      lifetimes,
+    }),
+    async replaceKeys(keys) {
+      serving.swap(await build(keys));
+    },
+    endpoints: endpointsOf(issuer),
+  };
+}
+
+function endpointsOf(issuer: string): Record<string, string> {
+  return {
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
+    userinfo_endpoint: `${issuer}/userinfo`,
+    introspection_endpoint: `${issuer}/introspect`,
+    revocation_endpoint: `${issuer}/revoke`,
+    pushed_authorization_request_endpoint: `${issuer}/par`,
+    end_session_endpoint: `${issuer}/logout`,
+    jwks_uri: `${issuer}/.well-known/jwks.json`,
+  };
+}

@@ -1,0 +1,73 @@
+import type { Prisma } from '../generated/prisma/client.ts';
+import { digestOf } from './artifact-identity.ts';
+
+/**
+ * Ending access inside the transaction that records why: both happen or neither. Rows are locked in one order everywhere,
+ * sessions, grants, then what is under them, each by id; wrap the whole transaction in `retryConflicts` all the same.
+ */
+export type Transaction = Prisma.TransactionClient;
+
+/** Ends the account's sessions and grants. Returns the uids of the sessions that were alive. */
+export async function endAccountAccess(tx: Transaction, accountId: string): Promise<{ sessions: string[] }> {
+  const sessions = await tx.$queryRaw<{ uid: string }[]>`
+    UPDATE protocol_artifacts
+    SET revoked_at = now(), payload = '{}', expires_at = least(expires_at, now() + interval '1 hour')
+    WHERE id IN (
+      SELECT id FROM protocol_artifacts
+      WHERE account_id = ${accountId} AND kind = 'Session' AND revoked_at IS NULL ORDER BY id FOR UPDATE)
+    RETURNING uid`;
+  const grants = await tx.$queryRaw<GrantId[]>`
+    SELECT encode(id, 'hex') AS id FROM protocol_artifacts WHERE account_id = ${accountId} AND kind = 'Grant'`;
+  await endGrants(tx, grants);
+  return { sessions: sessions.map(({ uid }) => uid) };
+}
+
+/** Ends all that people granted to the client and the tokens it has for itself. */
+export async function endClientAccess(tx: Transaction, clientId: string): Promise<void> {
+  const grants = await tx.$queryRaw<GrantId[]>`
+    SELECT encode(id, 'hex') AS id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind = 'Grant'`;
+  await endGrants(tx, grants);
+  await tx.$executeRaw`
+    DELETE FROM protocol_artifacts WHERE id IN (
+      SELECT id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind <> 'Grant' ORDER BY id FOR UPDATE)`;
+}
+
+/** Signs one session out: what was granted in it ends too, except where it was asked to outlast the session. */
+export async function endSession(tx: Transaction, sessionUid: string): Promise<void> {
+  const sessions = await tx.$queryRaw<{ payload: string }[]>`
+    SELECT payload::text AS payload FROM protocol_artifacts
+    WHERE uid = ${sessionUid} AND kind = 'Session' AND revoked_at IS NULL ORDER BY id FOR UPDATE`;
+  await tx.$executeRaw`
+    UPDATE protocol_artifacts
+    SET revoked_at = now(), payload = '{}', expires_at = least(expires_at, now() + interval '1 hour')
+    WHERE uid = ${sessionUid} AND kind = 'Session' AND revoked_at IS NULL`;
+  await endGrants(tx, sessions.flatMap(({ payload }) => grantsOf(JSON.parse(payload))));
+}
+
+interface GrantId {
+  /** In hexadecimal. */
+  id: string;
+}
+
+interface SessionPayload {
+  authorizations?: Record<string, { grantId?: string; persistsLogout?: boolean }>;
+}
+
+function grantsOf({ authorizations = {} }: SessionPayload): GrantId[] {
+  return Object.values(authorizations).flatMap(({ grantId, persistsLogout }) =>
+    grantId && !persistsLogout ? { id: digestOf('Grant', grantId).toString('hex') } : [],
+  );
+}
+
+async function endGrants(tx: Transaction, grants: GrantId[]): Promise<void> {
+  const ids = grants.map(({ id }) => id);
+  if (ids.length === 0) return;
+  await tx.$executeRaw`
+    UPDATE protocol_artifacts SET revoked_at = now() WHERE id IN (
+      SELECT g.id FROM unnest(${ids}::text[]) AS ended(id) JOIN protocol_artifacts g ON g.id = decode(ended.id, 'hex')
+      WHERE g.kind = 'Grant' AND g.revoked_at IS NULL ORDER BY g.id FOR UPDATE OF g)`;
+  await tx.$executeRaw`
+    DELETE FROM protocol_artifacts WHERE id IN (
+      SELECT a.id FROM unnest(${ids}::text[]) AS ended(id) JOIN protocol_artifacts a ON a.grant_id = decode(ended.id, 'hex')
+      ORDER BY a.id FOR UPDATE OF a)`;
+}

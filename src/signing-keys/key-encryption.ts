@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { copyFile, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import type { SecretText } from '../platform/secret-text.ts';
+import { createKeyEncryption, type KeyEncryption } from './envelope.ts';
+
+const FILE = 'key-encryption.key';
+const KEY_LENGTH = 32;
+const READABLE_BY_OTHERS = 0o077;
+
+/** The service must not start; the message says what to do. */
+export class KeyEncryptionError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'KeyEncryptionError';
+  }
+}
+
+export interface KeyEncryptionOptions {
+  /** Where the file is, and is made when neither it nor a sealed database exists yet. */
+  directory: string;
+  /** KEY_ENCRYPTION_KEY: 32 bytes in base64. Wins over the file. */
+  value?: SecretText;
+  production: boolean;
+  /** Asked which key it was sealed under, before any new key is made. */
+  database: { pool: Pool };
+  warn?(text: string): void;
+}
+
+/**
+ * The one secret that the database does not hold.
+ * @throws KeyEncryptionError when it is missing, malformed, or not the one that the database was sealed under
+ */
+export async function loadKeyEncryption(options: KeyEncryptionOptions): Promise<KeyEncryption> {
+  const { directory, value, production, database } = options;
+  const needed = await findKekIds(database.pool);
+  const key = value ? parse(value.reveal(), 'KEY_ENCRYPTION_KEY') : await readOrMake();
+  const keyEncryption = createKeyEncryption(key);
+  assertSameKey(keyEncryption.kekId, needed);
+  return keyEncryption;
+
+  async function readOrMake(): Promise<Buffer> {
+    const path = join(directory, FILE);
+    const existing = await read(path, options.warn);
+    if (existing) return existing;
+    if (needed.length > 0) {
+      throw new KeyEncryptionError(
+        `The key-encryption key is missing: there is no ${path}, and the secrets in the database were sealed under key ` +
+          `${needed.join(', ')}. Put that file back, or set KEY_ENCRYPTION_KEY to its content. Nothing was changed.`,
+      );
+    }
+    if (production) {
+      throw new KeyEncryptionError(
+        'KEY_ENCRYPTION_KEY is missing. Make one with `openssl rand -base64 32` and keep it safe.',
+      );
+    }
+    return make(directory, path);
+  }
+}
+
+/** @throws KeyEncryptionError naming both keys */
+export function assertSameKey(kekId: string, needed: readonly string[]): void {
+  if (needed.every((id) => id === kekId)) return;
+  throw new KeyEncryptionError(
+    `This is the wrong key-encryption key: it is ${kekId}, and the secrets in the database were sealed under ` +
+      `${needed.join(', ')}. Give that key in KEY_ENCRYPTION_KEY or ${FILE}, or start on the database that belongs to this ` +
+      'one. Nothing was changed.',
+  );
+}
+
+/** Anything that runs a query: the pool, or the connection of a transaction. */
+interface Queryable {
+  query(text: string): Promise<{ rows: unknown[] }>;
+}
+
+export async function findKekIds(database: Queryable): Promise<string[]> {
+  const { rows } = await database.query(
+    'SELECT kek_id FROM server_secrets UNION SELECT kek_id FROM signing_keys WHERE private_key IS NOT NULL ORDER BY 1',
+  );
+  return (rows as { kek_id: string }[]).map((row) => row.kek_id);
+}
+
+function parse(text: string, source: string): Buffer {
+  const key = Buffer.from(text.trim(), 'base64');
+  if (key.length === KEY_LENGTH) return key;
+  throw new KeyEncryptionError(
+    `${source} does not hold a key: it must be ${KEY_LENGTH} bytes in base64 and has ${key.length}. Restore it from your backup.`,
+  );
+}
+
+async function read(path: string, warn?: (text: string) => void): Promise<Buffer | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+    const { mode } = await stat(path);
+    if (process.platform !== 'win32' && mode & READABLE_BY_OTHERS) {
+      warn?.(`${path} can be read by other users of this machine. Run: chmod 600 ${path}`);
+    }
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new KeyEncryptionError(`${path} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  return parse(text, path);
+}
+
+/**
+ * Written whole under another name and then given its own, which only one process can do: nobody reads half a key, a crash
+ * leaves none behind, and whoever comes second uses the first one's.
+ */
+async function make(directory: string, path: string): Promise<Buffer> {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const file = await open(draft, 'wx', 0o600);
+    await file.writeFile(`${randomBytes(KEY_LENGTH).toString('base64')}\n`);
+    await file.sync();
+    await file.close();
+    await giveName(draft, path);
+  } catch (cause) {
+    throw new KeyEncryptionError(`A key-encryption key cannot be made in ${directory}: ${(cause as Error).message}`, {
+      cause,
+    });
+  } finally {
+    await rm(draft, { force: true }).catch(() => {});
+  }
+  return (await read(path))!;
+}
+
+async function giveName(draft: string, path: string): Promise<void> {
+  try {
+    // Not every file system has links.
+    await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') throw error;
+      return copyFile(draft, path, constants.COPYFILE_EXCL);
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}

@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+// @ts-expect-error plain JavaScript, which also runs before anything is compiled
+import { configurationPage, environmentExample, errorsPage } from '../../scripts/docs.mjs';
+import { sections, type Variable, variables } from '../../src/config/schema.ts';
+import { errorKinds } from '../../src/platform/errors.ts';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+test.each([
+  ['docs/configuration.md', () => configurationPage(sections)],
+  ['.env.example', () => environmentExample(sections)],
+  ['docs/errors.md', () => errorsPage(errorKinds)],
+])('%s is what `npm run docs` would write', (path, render) => {
+  expect(read(path)).toBe(render());
+});
+
+test('every section is read, and no name stands in two', () => {
+  const names = Object.values(sections).flatMap((section) => Object.keys(section));
+  expect(names.toSorted()).toEqual(Object.keys(variables).toSorted());
+});
+
+test('every default is accepted by its own schema', () => {
+  const defaults = Object.entries(variables).filter(
+    ([, { default: value }]: [string, Variable]) => value !== undefined,
+  );
+  expect(defaults.length).toBeGreaterThan(10);
+  for (const [name, variable] of defaults as [string, Variable][]) {
+    expect([name, variable.schema.safeParse(variable.default!).success]).toEqual([name, true]);
+  }
+});

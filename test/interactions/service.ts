@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { jest } from '@jest/globals';
+import Koa from 'koa';
+import type { Account } from '../../src/accounts/account.ts';
+import type { SignInOutcome } from '../../src/accounts/sign-in.ts';
+import type { Picture } from '../../src/interactions/client-logo.ts';
+import { createErrorScreens } from '../../src/interactions/error.ts';
+import { createInteractionRoutes, type InteractionsOptions } from '../../src/interactions/interactions.routes.ts';
+import type { InvitesAccounts, OpensLinks, SignsIn } from '../../src/interactions/ports.ts';
+import { createProtocolScreens } from '../../src/interactions/protocol-screens.ts';
+import { interactionExpired } from '../../src/platform/errors.ts';
+import { requestContext } from '../../src/platform/http/context.ts';
+import { createCsrf } from '../../src/platform/http/csrf.ts';
+import { errors } from '../../src/platform/http/errors.ts';
+import { plainPaths } from '../../src/platform/http/paths.ts';
+import { securityHeaders } from '../../src/platform/http/security-headers.ts';
+import { createLogger } from '../../src/platform/logger.ts';
+import type { InteractionResult, PendingInteraction } from '../../src/provider/identity-provider.ts';
+import { testScreens } from './fixtures.ts';
+
+export const UID = 'abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE';
+
+export const account: Account = {
+  id: '0198f0aa-6a55-7f1b-9d0e-3f6f1f8c2b11',
+  userName: 'jiwoo',
+  name: 'Kim Jiwoo',
+  email: { address: 'jiwoo@maru.example', verified: true },
+  isAdministrator: false,
+  state: 'active',
+  updatedAt: new Date(0),
+};
+
+export const signedIn: SignInOutcome = {
+  kind: 'signed_in',
+  account,
+  amr: ['pwd'],
+  deviceToken: 'device-token-of-this-browser',
+  mustChangePassword: false,
+};
+
+export function pendingLogin(changes: Partial<PendingInteraction> = {}): PendingInteraction {
+  return {
+    uid: UID,
+    prompt: 'login',
+    reasons: ['no_session'],
+    client: { id: 'maru', name: 'Maru Notes', isFirstParty: false, redirectHost: 'app.maru.example' },
+    params: {},
+    accessTokenLifetime: 900,
+    offlineAccess: false,
+    ...changes,
+  };
+}
+
+export function pendingConsent(changes: Partial<PendingInteraction> = {}): PendingInteraction {
+  return pendingLogin({
+    prompt: 'consent',
+    reasons: ['op_scopes_missing'],
+    accountId: account.id,
+    missing: { scopes: ['openid', 'email'], claims: [], resources: [] },
+    ...changes,
+  });
+}
+
+/** The screens over HTTP, with fakes behind them. Tests change what the fakes answer. */
+export async function startService(changes: Partial<InteractionsOptions> = {}) {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const world = {
+    pending: pendingLogin() as PendingInteraction | undefined,
+    results: [] as InteractionResult[],
+    find: jest.fn(async (id: string): Promise<Account | undefined> => (id === account.id ? account : undefined)),
+    withPassword: jest.fn<SignsIn['withPassword']>(async () => signedIn),
+    findLink: jest.fn<OpensLinks['find']>(async () => ({ purpose: 'setup' })),
+    completeSetup: jest.fn<OpensLinks['completeSetup']>(async () => ({ kind: 'created', account })),
+    completeSetPassword: jest.fn<OpensLinks['completeSetPassword']>(async () => ({ kind: 'changed', account })),
+    createInvitation: jest.fn<InvitesAccounts['createInvitation']>(async () => ({
+      token: 'invitation-token' as never,
+      expiresAt: new Date(),
+    })),
+    fetchPicture: jest.fn(async (_url: string): Promise<Picture | undefined> => undefined),
+    setupNeeded: jest.fn(async () => false),
+  };
+  const screens = testScreens();
+  const accounts = { find: world.find };
+  const routes = createInteractionRoutes({
+    issuer,
+    production: false,
+    playground: true,
+    minimumPasswordLength: 15,
+    screens,
+    identityProvider: {
+      async pendingInteraction(ctx) {
+        if (!world.pending || !ctx.path.startsWith(`/interaction/${world.pending.uid}`)) throw interactionExpired();
+        return world.pending;
+      },
+      async finishInteraction(ctx, result) {
+        world.results.push(result);
+        ctx.redirect('/authorize/resumed');
+        ctx.status = 303;
+      },
+    },
+    accounts,
+    signIn: { withPassword: world.withPassword },
+    oneTimeLinks: {
+      find: world.findLink,
+      completeSetup: world.completeSetup,
+      completeSetPassword: world.completeSetPassword,
+      createInvitation: world.createInvitation,
+    },
+    csrf: createCsrf({ key: randomBytes(32), issuer }),
+    limitSignIns: (_ctx, next) => next(),
+    setupNeeded: world.setupNeeded,
+    fetchPicture: world.fetchPicture,
+    mail: { list: async () => [] },
+    ...changes,
+  });
+  const protocol = createProtocolScreens({ screens, accounts });
+  const app = new Koa();
+  app.use(requestContext({ trustedProxies: [] }));
+  app.use(securityHeaders({ issuer }));
+  app.use(
+    errors({
+      renderError: createErrorScreens(screens).appError,
+      logger: createLogger({ level: 'silent', production: false }),
+    }),
+  );
+  app.use(plainPaths());
+  app.use(async (ctx, next) => {
+    // What the engine would ask for in the middle of its own requests.
+    if (ctx.path === '/authorize') return protocol.error(ctx, { status: 400, ...JSON.parse(String(ctx.query.error)) });
+    if (ctx.path === '/logout')
+      return protocol.signOut(ctx, { form: '<form id="op.logoutForm"></form>', accountId: account.id });
+    if (ctx.path === '/logout/success')
+      return protocol.signedOut(ctx, { client: { name: 'Maru', clientUri: 'https://maru.example/' } });
+    return next();
+  });
+  app.use(routes.routes());
+  app.use(routes.allowedMethods());
+  server.on('request', app.callback());
+  return { issuer, world, screens, server, close: () => close(server) };
+}
+
+export type Service = Awaited<ReturnType<typeof startService>>;
+
+async function close(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+export interface Page {
+  status: number;
+  headers: Headers;
+  html: string;
+  /** Set-Cookie lines. */
+  cookies: string[];
+}
+
+/** A browser's memory for cookies and nothing else. */
+export function createBrowser(issuer: string, headers: Record<string, string> = {}) {
+  const jar = new Map<string, string>();
+
+  async function send(path: string, init: RequestInit = {}): Promise<Page> {
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+    const response = await fetch(new URL(path, issuer), {
+      redirect: 'manual',
+      ...init,
+      headers: { Accept: 'text/html', ...headers, ...(cookie && { Cookie: cookie }), ...(init.headers as object) },
+    });
+    const cookies = response.headers.getSetCookie();
+    for (const line of cookies) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)!;
+      jar.set(name!, value!);
+    }
+    return { status: response.status, headers: response.headers, html: await response.text(), cookies };
+  }
+
+  return {
+    jar,
+    send,
+    get: (path: string, extra: Record<string, string> = {}) => send(path, { headers: extra }),
+    post: (path: string, fields: Record<string, string>, extra: Record<string, string> = {}) =>
+      send(path, { method: 'POST', body: new URLSearchParams(fields), headers: extra }),
+  };
+}
+
+export function csrfIn({ html }: Page): string {
+  return /name="csrf" value="([^"]+)"/.exec(html)![1]!;
+}

@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { SecretText } from '../../src/platform/secret-text.ts';
+import { loadKeyEncryption } from '../../src/signing-keys/key-encryption.ts';
+import { openSecrets } from '../../src/signing-keys/server-secrets.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let database: TestDatabase;
+let directory: string;
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.close());
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'daemun-keys-'));
+});
+afterEach(async () => {
+  rmSync(directory, { recursive: true, force: true });
+  await database.pool.query('DELETE FROM server_secrets');
+});
+
+const load = (options: Partial<Parameters<typeof loadKeyEncryption>[0]> = {}) =>
+  loadKeyEncryption({ directory, production: false, database, ...options });
+const file = () => join(directory, 'key-encryption.key');
+const aKey = () => randomBytes(32).toString('base64');
+
+test('the first start makes a key that only its owner can read, and later starts use it', async () => {
+  const first = await load();
+  expect(Buffer.from(readFileSync(file(), 'utf8'), 'base64')).toHaveLength(32);
+  if (process.platform !== 'win32') expect(statSync(file()).mode & 0o777).toBe(0o600);
+  expect((await load()).kekId).toBe(first.kekId);
+});
+
+test('many starts at once make one key, and no half-written file stays', async () => {
+  const ids = await Promise.all(Array.from({ length: 20 }, async () => (await load()).kekId));
+  expect(new Set(ids).size).toBe(1);
+  expect(readdirSync(directory)).toEqual(['key-encryption.key']);
+});
+
+test('the directory is made when it is not there', async () => {
+  const nested = join(directory, 'a', 'b');
+  await load({ directory: nested });
+  expect(existsSync(join(nested, 'key-encryption.key'))).toBe(true);
+});
+
+test('a configured key wins over the file, and none is made', async () => {
+  const value = new SecretText(aKey());
+  const configured = await load({ value });
+  expect(existsSync(file())).toBe(false);
+  expect((await load()).kekId).not.toBe(configured.kekId);
+  expect((await load({ value })).kekId).toBe(configured.kekId);
+});
+
+test('production makes no key of its own', async () => {
+  await expect(load({ production: true })).rejects.toThrow(/KEY_ENCRYPTION_KEY is missing.*openssl/);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test('a file that others can read is used with a warning', async () => {
+  writeFileSync(file(), aKey());
+  chmodSync(file(), 0o644);
+  const warnings: string[] = [];
+  await load({ warn: (text) => warnings.push(text) });
+  expect(warnings).toEqual(process.platform === 'win32' ? [] : [expect.stringMatching(/chmod 600/)]);
+});
+
+describe('a key that is none is refused and left as it is', () => {
+  test.each([
+    ['empty', ''],
+    ['too short', randomBytes(31).toString('base64')],
+    ['too long', randomBytes(33).toString('base64')],
+    ['not base64', '!!!'],
+  ])('%s', async (_what, text) => {
+    writeFileSync(file(), text);
+    await expect(load()).rejects.toThrow(/32 bytes in base64/);
+    expect(readFileSync(file(), 'utf8')).toBe(text);
+    await expect(load({ value: new SecretText(text) })).rejects.toThrow(/KEY_ENCRYPTION_KEY.*32 bytes/);
+  });
+});
+
+describe('beside a database that was sealed before', () => {
+  let sealedUnder: string;
+  beforeEach(async () => {
+    const keyEncryption = await load();
+    sealedUnder = keyEncryption.kekId;
+    await openSecrets({ database, keyEncryption });
+  });
+
+  test('a missing file stops the start, names the key and makes no other', async () => {
+    rmSync(file());
+    await expect(load()).rejects.toThrow(new RegExp(`key-encryption.key.*${sealedUnder}`));
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test('another key stops the start and names both', async () => {
+    writeFileSync(file(), aKey());
+    const before = readFileSync(file(), 'utf8');
+    await expect(load()).rejects.toThrow(new RegExp(`wrong key-encryption key.*${sealedUnder}`));
+    await expect(load({ value: new SecretText(aKey()) })).rejects.toThrow(/wrong key-encryption key/);
+    expect(readFileSync(file(), 'utf8')).toBe(before);
+  });
+});

@@ -1,0 +1,210 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
+import Koa, { type Context } from 'koa';
+import type { Account } from '../../src/accounts/account.ts';
+import { type Audit, createAudit } from '../../src/audit/audit.ts';
+import type { NewClient } from '../../src/clients/clients.ts';
+import { createClients } from '../../src/clients/clients.ts';
+import { createResourceServers, type NewResourceServer } from '../../src/clients/resource-servers.ts';
+import type { Lifetimes } from '../../src/config/config.ts';
+import { requestContext } from '../../src/platform/http/context.ts';
+import { errors } from '../../src/platform/http/errors.ts';
+import { parseForm } from '../../src/platform/http/form.ts';
+import { hostCheck } from '../../src/platform/http/host-check.ts';
+import { plainPaths } from '../../src/platform/http/paths.ts';
+import { securityHeaders } from '../../src/platform/http/security-headers.ts';
+import { createLogger } from '../../src/platform/logger.ts';
+import { createArtifactStore } from '../../src/provider/adapter.ts';
+import type { IdentityProvider, InteractionResult, ProtocolScreens } from '../../src/provider/identity-provider.ts';
+import { createIdentityProvider } from '../../src/provider/provider.ts';
+const endClientAccess = async () => {};
+import { openTestDatabase, type TestDatabase } from './database.ts';
+import { makeSecrets, makeSigningKeys } from './flow-keys.ts';
+import { createPeople } from './flow-people.ts';
+
+export const LIFETIMES: Lifetimes = {
+  accessToken: 15 * 60,
+  idToken: 60 * 60,
+  authorizationCode: 60,
+  refreshToken: 30 * 86_400,
+  refreshTokenAbsolute: 90 * 86_400,
+  refreshGrace: 10,
+  session: 14 * 86_400,
+  interaction: 60 * 60,
+};
+
+export interface FlowOptions {
+  lifetimes?: Partial<Lifetimes>;
+  /** Another public address than the one that is listened to, as behind a proxy. */
+  issuer?: string;
+  database?: TestDatabase;
+}
+
+/** The protocol part of the service on a port of its own, with plain pages in place of the screens. */
+export interface Flow {
+  issuer: string;
+  /** Where it really listens. */
+  origin: string;
+  identityProvider: IdentityProvider;
+  database: TestDatabase;
+  people: ReturnType<typeof createPeople>;
+  clients: ReturnType<typeof createClients>;
+  /** Registers, and fails the test when it is refused. */
+  register(client: Partial<NewClient>): Promise<{ id: string; secret: string }>;
+  registerResource(resource: NewResourceServer): Promise<void>;
+  audit: Audit;
+  /** Everything logged, as text. */
+  log: string[];
+  /** What was written into the list of sessions. */
+  sessions: { started: Record<string, unknown>[]; touched: string[]; ended: string[] };
+  /** Rows of the audit log, oldest first. */
+  auditEvents(): Promise<{ type: string; client_id: string | null; user_id: string | null }[]>;
+  close(): Promise<void>;
+}
+
+const by = { actor: 'test' };
+
+export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
+  const database = options.database ?? (await openTestDatabase());
+  const lifetimes = { ...LIFETIMES, ...options.lifetimes };
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const issuer = options.issuer ?? origin;
+
+  const log: string[] = [];
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      log.push(String(chunk));
+      done();
+    },
+  });
+  const logger = createLogger({ level: 'debug', production: true, destination });
+  const audit = createAudit({ database, logger });
+  const people = createPeople(database);
+  const clients = createClients({ database, audit, endClientAccess });
+  const resourceServers = createResourceServers({ database, audit, issuer });
+  const secrets = makeSecrets();
+  const sessions: Flow['sessions'] = { started: [], touched: [], ended: [] };
+
+  const identityProvider = await createIdentityProvider({
+    config: { issuer, lifetimes },
+    database,
+    artifactStore: createArtifactStore({
+      pool: database.pool,
+      refreshSuccessorKey: secrets.refreshSuccessorKey,
+      refreshGrace: lifetimes.refreshGrace,
+    }),
+    signingKeys: await makeSigningKeys(),
+    secrets,
+    accounts: { find: people.find, claimsOf },
+    clients,
+    resourceServers,
+    sessions: {
+      start: async (session) => void sessions.started.push({ ...session }),
+      touch: (uid) => void sessions.touched.push(uid),
+      markEnded: async (uid) => void sessions.ended.push(uid),
+    },
+    audit,
+    screens,
+    uiLocales: ['ko', 'en'],
+    logger,
+  });
+
+  const app = new Koa();
+  app.silent = true;
+  app.use(errors({ logger, renderError: (ctx, { code }) => page(ctx, { screen: 'error', error: code }) }));
+  app.use(requestContext({ trustedProxies: [] }));
+  app.use(securityHeaders({ issuer }));
+  app.use(hostCheck(issuer));
+  app.use(plainPaths());
+  app.use(identityProvider.middleware);
+  app.use(plainInteractions(identityProvider));
+  const handle = app.callback();
+  server.on('request', (req, res) => void (identityProvider.answerFromMemory(req, res) || handle(req, res)));
+
+  return {
+    issuer,
+    origin,
+    identityProvider,
+    database,
+    people,
+    clients,
+    async register({ metadata, ...client }) {
+      const outcome = await clients.create(
+        { name: 'Notes', isFirstParty: true, ...client, metadata: { redirect_uris: [CALLBACK], ...metadata } },
+        by,
+      );
+      if (outcome.kind !== 'created') throw new Error(JSON.stringify(outcome.problems));
+      return { id: outcome.client.id, secret: outcome.secret ?? '' };
+    },
+    async registerResource(resource) {
+      const outcome = await resourceServers.create(resource, by);
+      if (outcome.kind !== 'created') throw new Error(JSON.stringify(outcome.problems));
+    },
+    audit,
+    log,
+    sessions,
+    async auditEvents() {
+      const { rows } = await database.pool.query('SELECT type, client_id, user_id FROM audit_events ORDER BY at, id');
+      return rows;
+    },
+    async close() {
+      await stop(server);
+      await audit.close();
+      if (!options.database) await database.close();
+    },
+  };
+}
+
+export const CALLBACK = 'https://app.example.com/callback';
+
+/** Pages are JSON that says which screen it is and what it was given. */
+const screens: ProtocolScreens = {
+  error: (ctx, error) => page(ctx, { screen: 'error', ...error }),
+  signOut: (ctx, given) => page(ctx, { screen: 'signOut', ...given }),
+  signedOut: (ctx, given) => page(ctx, { screen: 'signedOut', ...given }),
+};
+
+function page(ctx: Context, content: object): void {
+  const { status } = ctx;
+  ctx.body = JSON.stringify(content);
+  ctx.type = 'html';
+  ctx.status = status;
+}
+
+/** Takes the answers to interactions as form fields: who signs in, or what is decided. */
+function plainInteractions(identityProvider: IdentityProvider): Koa.Middleware {
+  return async (ctx, next) => {
+    const [, uid, step] = /^\/interaction\/([^/]+)(?:\/(login|consent|abort))?$/.exec(ctx.path) ?? [];
+    if (!uid) return next();
+    if (ctx.method === 'GET') {
+      ctx.status = 200;
+      return page(ctx, { screen: 'interaction', ...(await identityProvider.pendingInteraction(ctx)) });
+    }
+    const { account, amr = 'pwd', remember } = await parseForm(ctx);
+    const results: Record<string, InteractionResult> = {
+      login: { login: { accountId: account!, amr: amr.split(' '), ...(remember && { remember: remember === 'yes' }) } },
+      consent: { consent: 'granted' },
+      abort: { error: 'access_denied', error_description: 'the person said no' },
+    };
+    await identityProvider.finishInteraction(ctx, results[step!]!);
+  };
+}
+
+function claimsOf({ name, givenName, familyName, userName, email, updatedAt }: Account): Record<string, unknown> {
+  return {
+    name,
+    given_name: givenName,
+    family_name: familyName,
+    preferred_username: userName,
+    updated_at: Math.floor(updatedAt.getTime() / 1000),
+    ...(email && { email: email.address, email_verified: email.verified }),
+  };
+}
+
+async function stop(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}
