@@ -53,7 +53,7 @@ export async function startWholeService({ redirectUri }: { redirectUri: string }
 }
 
 /** A port that was free a moment ago: the issuer must be known before anything is built. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
   const { port } = server.address() as AddressInfo;
