@@ -15,7 +15,7 @@ const BCRYPT_COST = 4;
 const DOCUMENTS = ['/.well-known/openid-configuration', '/.well-known/jwks.json'];
 
 /** Runs the chosen scenarios, prints them, writes the figures to `results`, and answers whether every "must" was reached. */
-export async function run({ quick, only, embedded, rounds, seconds, results }) {
+export async function run({ quick, only, embedded, profile, rounds, seconds, results }) {
   const directory = mkdtempSync(join(tmpdir(), 'daemun-bench-'));
   const running = [];
   try {
@@ -27,7 +27,7 @@ export async function run({ quick, only, embedded, rounds, seconds, results }) {
 
     const measured = {};
     if (!only || only.includes('start')) measured.start = await measureStart(environment, quick);
-    const service = await startService(environment);
+    const service = await startService(environment, profile ? ['--cpu-prof', `--cpu-prof-dir=${results}`] : []);
     running.push(service);
     await choosePasswords(environment.ISSUER, seeded.users);
     const sides = await startSides(service, postgres, environment.ISSUER, seeded, running);
@@ -51,6 +51,9 @@ export async function run({ quick, only, embedded, rounds, seconds, results }) {
     writeFileSync(file, `${JSON.stringify({ machine, settings, measured, reached }, null, 2)}\n`);
     console.log(`\n${file}`);
     return reached.every((target) => target.reached !== 'MISSED');
+  } catch (error) {
+    for (const { said } of running) if (said?.()) console.error(`What the service said:\n${said()}`);
+    throw error;
   } finally {
     for (const one of running.reverse()) await one.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -93,7 +96,7 @@ async function startSides(service, postgres, issuer, { client, loginClient, user
   };
   return {
     engine: { target: await target(engine.origin), pids: [engine.pid] },
-    service: { target: await target(issuer), pids: [service.pid, ...(postgres ? [postgres.pid] : [])] },
+    service: { target: await target(issuer), pids: [service.pid], databasePids: postgres ? [postgres.pid] : [] },
     bare: {
       target: { origin: bare.origin, endpoints: { jwks_uri: `${bare.origin}${DOCUMENTS[1]}` } },
       pids: [bare.pid],
@@ -118,13 +121,15 @@ async function measureScenario(scenario, all, loader, { rounds, seconds }) {
   const samples = Object.fromEntries(scenario.sides.map((side) => [side, []]));
   for (let round = -1; round < rounds; round++) {
     for (const side of scenario.sides) {
-      const { target, pids } = all[side];
-      let before = 0;
+      const { target, pids, databasePids = [] } = all[side];
+      const spent = () => [cpuMs(pids), cpuMs(databasePids)];
+      let before = [0, 0];
       const job = { scenario: scenario.name, target, connections: CONNECTIONS, seconds };
       const result = await loader.measure(job, () => {
-        before = cpuMs(pids);
+        before = spent();
       });
-      const sample = { ...result, cpuMs: (cpuMs(pids) - before) / result.iterations };
+      const [ofProcess, ofDatabase] = spent().map((value, index) => (value - before[index]) / result.iterations);
+      const sample = { ...result, cpuMs: ofProcess + ofDatabase, databaseMs: ofDatabase };
       // The first round warms both up.
       if (round >= 0) samples[side].push(sample);
     }
@@ -144,6 +149,7 @@ function summarise(samples) {
   const cpu = samples.map((sample) => sample.cpuMs);
   return {
     cpuMs: of('cpuMs'),
+    databaseMs: of('databaseMs'),
     cpuRange: [Math.min(...cpu), Math.max(...cpu)],
     perSecond: of('perSecond'),
     p50: of('p50'),

@@ -46,9 +46,9 @@ export function startLoader() {
 }
 
 /** The service as anybody starts it. Answers once discovery says 200, with the milliseconds that took. */
-export async function startService(environment) {
+export async function startService(environment, nodeOptions = []) {
   const began = performance.now();
-  const child = spawn(process.execPath, [join(root, 'dist/main.js')], {
+  const child = spawn(process.execPath, [...nodeOptions, join(root, 'dist/main.js')], {
     cwd: root,
     // Nothing of this machine's own settings.
     env: { PATH: process.env.PATH, ...environment },

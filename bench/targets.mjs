@@ -1,5 +1,5 @@
 /**
- * PERFORMANCE.md section 6, PostgreSQL column. `of` computes the figure from the medians of a scenario; a figure passes
+ * What the service has to reach on PostgreSQL, and where it should get. `of` computes the figure from the medians of a scenario; a figure passes
  * when it is at most (or, `atLeast`, at least) the target.
  */
 export const targets = [

@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { scenarios } from '../bench/scenarios.mjs';
 import { prepare, requireNode } from './prepare.mjs';
 
 const USAGE = `npm run bench -- [options]
@@ -10,6 +11,7 @@ const USAGE = `npm run bench -- [options]
   --only <scenario>     may be repeated: discovery, jwks, cc-opaque, cc-jwt, refresh, introspection, userinfo,
                         code-flow, code-flow-refresh, password, start
   --embedded            the embedded database in place of PostgreSQL (the targets are those of PostgreSQL)
+  --profile             also write a CPU profile of the service, to be opened in a browser's developer tools
   --rounds <number>     7
   --seconds <number>    of each measurement: 3`;
 
@@ -18,26 +20,40 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
     embedded: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 
+const problem = findProblem();
 if (values.help) {
   console.log(USAGE);
+} else if (problem) {
+  console.error(`${problem}\n\n${USAGE}`);
+  process.exitCode = 2;
 } else {
   requireNode();
   await prepare({ dev: true });
   const { run } = await import('../bench/run.mjs');
-  const { quick, only, embedded } = values;
+  const { quick, only, embedded, profile } = values;
   const reached = await run({
     quick,
     only,
     embedded,
+    profile,
     rounds: Number(values.rounds ?? (quick ? 2 : 7)),
     seconds: Number(values.seconds ?? (quick ? 1 : 3)),
     results: join(dirname(dirname(fileURLToPath(import.meta.url))), 'bench/results'),
   });
   if (!reached) process.exitCode = 1;
+}
+
+function findProblem() {
+  const names = ['start', ...scenarios.map(({ name }) => name)];
+  const unknown = values.only?.find((name) => !names.includes(name));
+  if (unknown) return `There is no scenario ${unknown}.`;
+  const wrong = ['rounds', 'seconds'].find((name) => values[name] !== undefined && !(Number(values[name]) > 0));
+  return wrong && `--${wrong} must be a number above 0.`;
 }

@@ -138,23 +138,29 @@ function readJson(path) {
 async function underLock(work) {
   const name = `daemun-setup-${createHash('sha256').update(root).digest('hex').slice(0, 16)}`;
   const path = process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
-  const server = await listenWhenFree(path);
+  const release = await listenWhenFree(path);
   try {
     await work();
   } finally {
-    server?.close();
+    release();
   }
 }
 
 async function listenWhenFree(path) {
   for (;;) {
-    const server = createServer();
+    const waiting = new Set();
+    const server = createServer((socket) => waiting.add(socket.on('error', () => {})));
     const failure = await new Promise((resolve) => {
       server.once('error', resolve).listen(path, () => resolve());
     });
-    if (!failure) return server;
+    if (!failure) {
+      return () => {
+        server.close();
+        for (const socket of waiting) socket.destroy();
+      };
+    }
     // Another user's leftover, or no room for sockets: go on without.
-    if (failure.code !== 'EADDRINUSE') return undefined;
+    if (failure.code !== 'EADDRINUSE') return () => {};
     const owned = await new Promise((resolve) => {
       const socket = connect(path);
       socket.once('error', () => resolve(false));
@@ -164,7 +170,7 @@ async function listenWhenFree(path) {
     try {
       rmSync(path, { force: true });
     } catch {
-      return undefined;
+      return () => {};
     }
   }
 }

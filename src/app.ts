@@ -27,6 +27,7 @@ import { openServices, type Services } from './services.ts';
 import { openSigningKeys } from './signing-keys/signing-keys.ts';
 
 const CLEAN_UP_INTERVAL = 60_000;
+const FORGET_INTERVAL = 10 * 60_000;
 const CLEAN_UP_BATCH = 500;
 
 /** Builds everything that has a lifetime, from the inside out: the one place that says what is made of what. */
@@ -114,6 +115,7 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
   });
 
   const stopCleanUp = periodically('clean-up', CLEAN_UP_INTERVAL, () => deleteAllExpired(artifactStore), logger);
+  const stopForgetting = periodically('forgetting guesses', FORGET_INTERVAL, () => signIn.forgetStrangers(), logger);
   const controlSocket =
     config.database.kind === 'embedded'
       ? await openControlSocket({ directory: config.database.directory, execute: createCommandExecutor(services) })
@@ -131,7 +133,7 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
       state.stopping = true;
       await controlSocket?.close();
       await server.close();
-      await stopCleanUp();
+      await Promise.all([stopCleanUp(), stopForgetting()]);
       await services.close();
     },
   };

@@ -221,17 +221,25 @@ async function discover() {
 
 // ── Going out ────────────────────────────────────────────────────────────────
 
+function showRequest(metadata, flow) {
+  showExchange(step('request'), {
+    method: 'GET',
+    url: pathOf(metadata.authorization_endpoint),
+    parts: [parametersOf(Object.entries(flow.parameters))],
+  });
+}
+
 async function prepare(metadata) {
   const place = step('request');
   const choices = place.querySelector('[data-start]');
   const go = place.querySelector('[data-go]');
-  const flow = { verifier: random(), state: random(), nonce: random() };
+  const flow = { verifier: random(), state: random(), nonce: random(), parameters: {} };
   const challenge = await challengeOf(flow.verifier);
   let url;
 
   function update() {
     const scopes = [...choices.elements.scope].filter((box) => box.checked).map((box) => box.value);
-    const parameters = {
+    flow.parameters = {
       response_type: 'code',
       client_id: clientId,
       redirect_uri: redirectUri,
@@ -242,13 +250,9 @@ async function prepare(metadata) {
       code_challenge_method: 'S256',
       ...(choices.elements.prompt.value && { prompt: choices.elements.prompt.value }),
     };
-    url = `${metadata.authorization_endpoint}?${new URLSearchParams(parameters)}`;
+    url = `${metadata.authorization_endpoint}?${new URLSearchParams(flow.parameters)}`;
     place.querySelector('.exchanges').replaceChildren();
-    showExchange(place, {
-      method: 'GET',
-      url: pathOf(metadata.authorization_endpoint),
-      parts: [parametersOf(Object.entries(parameters))],
-    });
+    showRequest(metadata, flow);
   }
 
   choices.addEventListener('change', update);
@@ -270,6 +274,7 @@ async function finish(metadata) {
   place.querySelector('[data-again]').hidden = false;
   const flow = JSON.parse(sessionStorage.getItem(FLOW) ?? 'null');
   sessionStorage.removeItem(FLOW);
+  if (flow) showRequest(metadata, flow);
   // The code is worth something for a minute: it leaves the address bar and the history at once.
   history.replaceState(null, '', location.pathname);
   const ours = flow !== null && answer.get('state') === flow.state;

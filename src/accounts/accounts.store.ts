@@ -140,8 +140,17 @@ async function insertPrimaryAddress(
   return count === 1;
 }
 
+/**
+ * Two administrators at once wait for each other instead of failing: these transactions are rare, and longer than those of sign-ins,
+ * for which the connection's own limit is meant.
+ */
+async function waitForLocks(tx: Transaction): Promise<void> {
+  await tx.$executeRaw`SELECT set_config('lock_timeout', '4s', true), set_config('statement_timeout', '15s', true)`;
+}
+
 /** Whoever else makes or looks for the first administrator waits until this transaction ends. S-126 */
 export async function lockAdministratorCreation(tx: Transaction): Promise<void> {
+  await waitForLocks(tx);
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ADMINISTRATOR_LOCK}::bigint)`;
 }
 
@@ -157,6 +166,7 @@ export async function lockAccount(
   tx: Transaction,
   id: string,
 ): Promise<{ state: AccountState; isLastAdministrator: boolean } | undefined> {
+  await waitForLocks(tx);
   const rows = await tx.$queryRaw<{ id: string; state: AccountState; isAdministrator: boolean }[]>`
     SELECT id, state::text AS state, is_administrator AS "isAdministrator" FROM users
     WHERE id = ${id}::uuid OR (is_administrator AND state = 'active') ORDER BY id FOR NO KEY UPDATE`;

@@ -116,13 +116,28 @@ export function createSignInThrottle(pool: Pool, policy: ThrottlePolicy = THROTT
       WHERE user_id IS NULL AND last_failed_at < now() - interval '1 day' LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
   );
 
+  /** Tries of one account stand in line here, so that an attack on it holds one connection of this node and not all of them. */
+  const lines = new Map<string, Promise<unknown>>();
+  function inLine<T>(key: Buffer, act: () => Promise<T>): Promise<T> {
+    const line = key.toString('base64');
+    const turn = (lines.get(line) ?? Promise.resolve()).then(act, act);
+    lines.set(line, turn);
+    const leave = () => {
+      if (lines.get(line) === turn) lines.delete(line);
+    };
+    turn.then(leave, leave);
+    return turn;
+  }
+
+  async function take({ key, userId, device }: Counted): Promise<Try> {
+    const taken = device ? await takeAsDevice([key, userId, device]) : await takeAsStranger([key, userId ?? null]);
+    if (taken.length > 0) return { kind: 'taken' };
+    const [row] = device ? await waitAsDevice([key, device, userId]) : await waitAsStranger([key]);
+    return { kind: 'blocked', limit: device ? 'device' : 'account', retryAfter: row?.wait ?? 1 };
+  }
+
   return {
-    async take({ key, userId, device }) {
-      const taken = device ? await takeAsDevice([key, userId, device]) : await takeAsStranger([key, userId ?? null]);
-      if (taken.length > 0) return { kind: 'taken' };
-      const [row] = device ? await waitAsDevice([key, device, userId]) : await waitAsStranger([key]);
-      return { kind: 'blocked', limit: device ? 'device' : 'account', retryAfter: row?.wait ?? 1 };
-    },
+    take: (counted) => inLine(counted.device ?? counted.key, () => take(counted)),
     async forgetStrangers(limit = 1_000) {
       return (await forget([limit])).length;
     },

@@ -8,7 +8,7 @@ export interface OpenServices extends Services {
 }
 
 /** How long a command waits for another one that has the embedded database, or for a service that is starting or ending. */
-const PATIENCE = 10_000;
+const PATIENCE = 30_000;
 const PAUSE = 100;
 
 /** Thrown inside a command that has to run in the service: `directory` says which. Not a failure. */

@@ -13,8 +13,10 @@ export function loginPersonView(account: Account): LoginPersonView | undefined {
   return loginName ? { ...personView(account), loginName } : undefined;
 }
 
+const letters = new Intl.Segmenter();
+
 /** The first letter as people count letters, not as computers do. */
 export function initialOf(name: string): string {
-  const [first] = new Intl.Segmenter().segment(name.trim());
+  const [first] = letters.segment(name.trim());
   return first?.segment.toLocaleUpperCase('en') ?? '';
 }

@@ -26,13 +26,14 @@ export async function runService({ create, shutdownTimeout = 30_000 }: RunOption
   try {
     service = await create();
     const { url } = await service.listen();
+    // Before anybody can read that it is ready, and so stop it.
+    closeOnSignal(service, shutdownTimeout);
     print(process.stdout, describe(url, service));
   } catch (error) {
     print(process.stderr, explainFailure(error));
     await service?.close().catch(() => {});
     process.exit(1);
   }
-  closeOnSignal(service, shutdownTimeout);
 }
 
 function describe(url: string, { setupLink, mailboxUrl }: Service): string {

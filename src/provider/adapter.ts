@@ -113,8 +113,9 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
 
       async upsert(value, payload, lifetime) {
         if (model === 'Session' && isMereTouch(value, payload, lifetime)) return;
-        const predecessor = model === 'RefreshToken' ? await rotation.take() : undefined;
-        await save(model, recordOf(model, value, payload, lifetime), predecessor);
+        const held = model === 'RefreshToken' ? rotation.take() : undefined;
+        if (held?.sent) await held.sent;
+        await save(model, recordOf(model, value, payload, lifetime), held?.sent ? undefined : held?.refreshToken);
       },
 
       async consume(value) {

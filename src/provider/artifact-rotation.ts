@@ -1,8 +1,8 @@
 import { Provider } from './engine.ts';
 
-interface Held {
+export interface Held {
   refreshToken: string;
-  /** Set once the consumption had to go on its own. */
+  /** Set once the consumption had to go on its own; it rejects when that was lost. */
   sent?: Promise<void>;
 }
 
@@ -30,14 +30,12 @@ export function createRotation(consume: (refreshToken: string) => Promise<void>)
       return true;
     },
 
-    /** The token whose successor this request stores now, unless it was spent on its own by then. @throws when that was lost */
-    async take(): Promise<string | undefined> {
+    /** What is held back in this request, for the successor that is stored now. */
+    take(): Held | undefined {
       const { ctx } = Provider;
       const holding = ctx && held.get(ctx);
-      if (!holding) return undefined;
-      held.delete(ctx);
-      await holding.sent;
-      return holding.sent ? undefined : holding.refreshToken;
+      if (holding) held.delete(ctx);
+      return holding;
     },
   };
 }

@@ -8,7 +8,8 @@ export function createSessionRecorder(sessions: Pick<UserSessions, 'start' | 'to
     const { route, session, result } = ctx.oidc;
     if (!session) return;
     if (route === 'end_session_confirm') {
-      if ((session as { destroyed?: boolean }).destroyed) await sessions.markEnded(session.uid, auditContextOf(ctx.state));
+      if ((session as { destroyed?: boolean }).destroyed)
+        await sessions.markEnded(session.uid, auditContextOf(ctx.state));
       return;
     }
     if (!session.accountId || (route !== 'authorization' && route !== 'resume')) return;

@@ -3,7 +3,7 @@ import type { RelyingParty } from '../clients/client.ts';
 import { usesClientSecret } from '../clients/client-metadata.ts';
 import { IDENTITY_SCOPES } from './claims.ts';
 import { POLICY_MEMBER, policyFrom } from './client-policy.ts';
-import { type Adapter, type AdapterPayload, Provider } from './engine.ts';
+import { type Adapter, type AdapterPayload, type EngineContext, Provider } from './engine.ts';
 import { refuseUnsignedRequestObject } from './request-objects.ts';
 
 export type FindClient = (id: string) => Promise<RelyingParty | undefined>;
@@ -15,10 +15,17 @@ export type FindClient = (id: string) => Promise<RelyingParty | undefined>;
 const NO_SECRET = randomBytes(32).toString('base64url');
 
 /** Presents registered clients to the engine. Disabled ones do not exist for it, from the next request on. S-047 */
-export function createClientAdapter(findClient: FindClient): Adapter {
+export function createClientAdapter(
+  findClient: FindClient,
+  checkLimit: (ctx: EngineContext, clientId: string) => Promise<void>,
+): Adapter {
   return {
     async find(id) {
-      if (Provider.ctx?.oidc) refuseUnsignedRequestObject(Provider.ctx);
+      const { ctx } = Provider;
+      if (ctx?.oidc) {
+        refuseUnsignedRequestObject(ctx);
+        await checkLimit(ctx, id);
+      }
       const party = await findClient(id);
       return party?.state === 'active' ? engineMetadata(party) : undefined;
     },

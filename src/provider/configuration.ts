@@ -1,12 +1,11 @@
 import type { JWK } from 'jose';
-import type { Lifetimes } from '../config/config.ts';
 import { ACR_VALUES } from './assurance.ts';
 import { CLAIMS } from './claims.ts';
 import { assertJwtClientAuthClaimsAndHeader } from './client-authentication.ts';
 import { POLICY_MEMBER, policyOf } from './client-policy.ts';
 import { type CookieKeys, cookiesFor } from './cookies.ts';
 import { type Client, type Configuration, type EngineContext, errors } from './engine.ts';
-import { lifetimesFor } from './lifetimes.ts';
+import { type Lifetimes, lifetimesFor } from './lifetimes.ts';
 import { interactionPrompts } from './prompts.ts';
 import { mayRevoke } from './token-access.ts';
 

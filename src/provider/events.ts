@@ -76,7 +76,10 @@ export function recordRevocation(ctx: EngineContext, { queue }: Pick<Audit, 'que
   const clientId = ctx.oidc.client?.clientId;
   if (ctx.oidc.route !== 'revocation' || ctx.status !== 200 || !token || token.clientId !== clientId) return;
   const { kind, accountId } = token;
-  queue.tokenRevoked({ clientId: clientId!, kind, ...(accountId !== undefined && { userId: accountId }) }, contextOf(ctx));
+  queue.tokenRevoked(
+    { clientId: clientId!, kind, ...(accountId !== undefined && { userId: accountId }) },
+    contextOf(ctx),
+  );
 }
 
 /** A registered client only; what a stranger wrote into the request is no fact. */

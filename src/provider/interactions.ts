@@ -1,17 +1,16 @@
 import type { Context } from 'koa';
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { RelyingParty } from '../clients/client.ts';
-import type { Lifetimes } from '../config/config.ts';
 import type { Database } from '../platform/database/database.ts';
 import { badRequest, interactionExpired } from '../platform/errors.ts';
+import { askedFor, type MissingConsent } from './asked-consent.ts';
 import { acrOf } from './assurance.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { FindClient } from './client-adapter.ts';
 import { addConsent, type Consent } from './consents.store.ts';
 import type { Interaction, InteractionResults, Provider } from './engine.ts';
 import type { InteractionResult, PendingInteraction } from './identity-provider.ts';
-import { epochTime } from './lifetimes.ts';
-import type { RequestedAccess } from './requested-access.ts';
+import { epochTime, type Lifetimes } from './lifetimes.ts';
 import type { FindResourceServer } from './resource-indicators.ts';
 
 export interface InteractionsOptions {
@@ -27,16 +26,6 @@ export interface InteractionsOptions {
 interface Loaded {
   interaction: Interaction;
   client: RelyingParty;
-}
-
-type Asked = NonNullable<PendingInteraction['missing']>;
-
-/** What `prompts.ts` and the engine's own checks found, kept with the interaction. */
-interface ConsentDetails {
-  requested: RequestedAccess;
-  missingOIDCScope?: string[];
-  missingOIDCClaims?: string[];
-  missingResourceScopes?: Record<string, string[]>;
 }
 
 const INTERACTION_PATH = /^\/interaction\/([\w-]{43})(?:\/|$)/;
@@ -62,8 +51,10 @@ export function createInteractionDesk(options: InteractionsOptions) {
     async pendingInteraction(ctx: Context): Promise<PendingInteraction> {
       const loaded = await load(ctx);
       const isConsent = loaded.interaction.prompt.name === 'consent';
-      const missing = isConsent ? await asked(loaded, options.findResourceServer) : undefined;
-      return describe(loaded, missing, options.lifetimes);
+      const { missing, accessTokenLifetime } = isConsent
+        ? await askedFor(loaded.interaction, options.findResourceServer)
+        : {};
+      return describe(loaded, missing, [options.lifetimes.accessToken, accessTokenLifetime]);
     },
 
     async finishInteraction(ctx: Context, result: InteractionResult): Promise<void> {
@@ -93,7 +84,7 @@ export function createInteractionDesk(options: InteractionsOptions) {
   async function remember(loaded: Loaded, by: AuditContext): Promise<void> {
     const { accountId, uid: sessionId } = loaded.interaction.session!;
     const owner = { userId: accountId, clientId: loaded.client.id };
-    const { scopes, claims, resources } = await asked(loaded, options.findResourceServer);
+    const { scopes, claims, resources } = (await askedFor(loaded.interaction, options.findResourceServer)).missing;
     const resourceScopes = Object.fromEntries(
       resources.map(({ identifier, scopes }) => [identifier, scopes.map(({ name }) => name)]),
     );
@@ -105,40 +96,10 @@ export function createInteractionDesk(options: InteractionsOptions) {
   }
 }
 
-/** Reasons for asking again for what was agreed to before. */
-const ANEW = ['consent_prompt', 'native_client_prompt'];
-
-/**
- * What the consent screen asks for, and so exactly what is agreed to by it: what is missing, or everything when the question
- * itself is asked anew. S-166
- */
-async function asked({ interaction: { prompt } }: Loaded, findResourceServer: FindResourceServer): Promise<Asked> {
-  const { requested, ...missing } = prompt.details as unknown as ConsentDetails;
-  const anew = prompt.reasons.some((reason) => ANEW.includes(reason));
-  const namesByIndicator = new Map(
-    anew
-      ? requested.resources.map(({ indicator, scopes }) => [indicator, scopes])
-      : Object.entries(missing.missingResourceScopes ?? {}),
-  );
-  const resources = await Promise.all(
-    [...namesByIndicator].map(async ([indicator, names]) => {
-      const server = await findResourceServer(indicator);
-      if (!server) throw interactionExpired(new Error(`resource server ${indicator} is gone`));
-      const { identifier, name } = server;
-      return { identifier, name, scopes: server.scopes.filter((scope) => names.includes(scope.name)) };
-    }),
-  );
-  return {
-    scopes: (anew ? requested.scopes : missing.missingOIDCScope) ?? [],
-    claims: (anew ? requested.claims : missing.missingOIDCClaims) ?? [],
-    resources: resources.filter(({ scopes }) => scopes.length),
-  };
-}
-
 function describe(
   { interaction, client }: Loaded,
-  missing: Asked | undefined,
-  lifetimes: Lifetimes,
+  missing: MissingConsent | undefined,
+  lifetimes: (number | undefined)[],
 ): PendingInteraction {
   const { uid, prompt, session } = interaction;
   const params = interaction.params as Record<string, string | undefined>;
@@ -167,7 +128,9 @@ function describe(
     }),
     ...(accountId !== undefined && { accountId }),
     ...(missing && { missing }),
-    accessTokenLifetime: Math.min(lifetimes.accessToken, metadata.access_token_lifetime ?? lifetimes.accessToken),
+    accessTokenLifetime: Math.min(
+      ...[...lifetimes, metadata.access_token_lifetime].filter((wish) => wish !== undefined),
+    ),
     offlineAccess: words(params.scope)?.includes('offline_access') === true,
   };
 }

@@ -1,6 +1,17 @@
-import type { Lifetimes } from '../config/config.ts';
 import { policyOf } from './client-policy.ts';
 import type { Client, Configuration } from './engine.ts';
+
+/** Seconds. */
+export interface Lifetimes {
+  accessToken: number;
+  idToken: number;
+  authorizationCode: number;
+  refreshToken: number;
+  /** From the first refresh token of a family to the last. */
+  refreshTokenAbsolute: number;
+  session: number;
+  interaction: number;
+}
 
 type Ttl = NonNullable<Configuration['ttl']>;
 

@@ -2,10 +2,10 @@ import type { UserSessions } from '../accounts/sessions.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
-import type { Config } from '../config/config.ts';
 import type { Database } from '../platform/database/database.ts';
 import { servesHostOf } from '../platform/http/host-check.ts';
 import type { Logger } from '../platform/logger.ts';
+import { createRateLimiter, type RateLimiter } from '../platform/rate-limits.ts';
 import type { ServerSecrets } from '../signing-keys/server-secrets.ts';
 import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
 import type { ArtifactStore } from './adapter.ts';
@@ -20,9 +20,11 @@ import { type EngineContext, Provider } from './engine.ts';
 import { createEnginePages } from './engine-screens.ts';
 import { recordEvents, recordRevocation } from './events.ts';
 import { createGrantLoader } from './existing-grant.ts';
+import { createFailureLimit } from './failure-limit.ts';
 import { type AccountSource, createFindAccount } from './find-account.ts';
 import type { IdentityProvider, ProtocolScreens } from './identity-provider.ts';
 import { createInteractionDesk } from './interactions.ts';
+import type { Lifetimes } from './lifetimes.ts';
 import { pinOrigin } from './pinned-origin.ts';
 import { noteFailures, protocolMiddleware, type ServingEngine } from './protocol-middleware.ts';
 import { answerPublished, publish } from './published.ts';
@@ -33,7 +35,7 @@ import { createIntrospectionPolicy } from './token-access.ts';
 import { countWrongVerifiers } from './wrong-verifiers.ts';
 
 export interface IdentityProviderOptions {
-  config: Pick<Config, 'issuer' | 'lifetimes'>;
+  config: { issuer: string; lifetimes: Lifetimes; limits: { tokenFailuresPerClientPerMinute: number } };
   database: Pick<Database, 'pool' | 'prisma'>;
   artifactStore: ArtifactStore;
   signingKeys: SigningKeySet;
@@ -43,6 +45,8 @@ export interface IdentityProviderOptions {
   resourceServers: Pick<ResourceServers, 'find'>;
   sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded'>;
   audit: Audit;
+  /** Failed client authentications, by client and address; this process's own count when absent. */
+  authenticationLimit?: RateLimiter;
   screens: ProtocolScreens;
   /** Languages of the screens. */
   uiLocales: readonly string[];
@@ -54,7 +58,11 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
   const { config, database, artifactStore, secrets, audit } = options;
   const { issuer, lifetimes } = config;
   const findClient = oncePerRequest(options.clients.find);
-  const clientAdapter = createClientAdapter(findClient);
+  const failures = createFailureLimit(
+    options.authenticationLimit ??
+      createRateLimiter({ points: config.limits.tokenFailuresPerClientPerMinute, seconds: 60 }),
+  );
+  const clientAdapter = createClientAdapter(findClient, failures.check);
   const cookieKeys = createCookieKeys(secrets.cookieKeys);
   const enginePages = createEnginePages(options.screens);
   const recordSession = createSessionRecorder(options.sessions);
@@ -91,6 +99,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     installRefreshSuccessor(provider, artifactStore);
     noteFailures(provider);
     recordEvents(provider, audit);
+    failures.count(provider);
     const countWrongVerifier = countWrongVerifiers(provider, artifactStore);
     return {
       provider,

@@ -2,8 +2,16 @@ import type { IncomingMessage } from 'node:http';
 
 const FORM = 'application/x-www-form-urlencoded';
 
+/** A form in UTF-8 and in clear: the one kind of body that every endpoint takes. */
 export function isForm({ headers }: IncomingMessage): boolean {
-  return (headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase() === FORM;
+  const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
+  const charset = parameters.map((text) => text.trim().split('=')).find(([name]) => name === 'charset')?.[1];
+  const encoding = headers['content-encoding'] ?? 'identity';
+  return (
+    type.trim() === FORM &&
+    (charset === undefined || charset.replaceAll('"', '') === 'utf-8') &&
+    encoding.toLowerCase() === 'identity'
+  );
 }
 
 /** PostgreSQL text cannot hold NUL, and no protocol parameter has one. */

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { copyFile, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
+import { OperatorError } from '../platform/operator-error.ts';
 import type { SecretText } from '../platform/secret-text.ts';
 import { createKeyEncryption, type KeyEncryption } from './envelope.ts';
 
@@ -11,9 +12,9 @@ const KEY_LENGTH = 32;
 const READABLE_BY_OTHERS = 0o077;
 
 /** The service must not start; the message says what to do. */
-export class KeyEncryptionError extends Error {
+export class KeyEncryptionError extends OperatorError {
   constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(message, options?.cause);
     this.name = 'KeyEncryptionError';
   }
 }

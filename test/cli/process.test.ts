@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import pg from 'pg';
 import { digestOfClientSecret } from '../../src/clients/client-secret.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 // Real processes, the first of which creates a database.
 jest.setTimeout(120_000);
@@ -15,31 +15,48 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const SERVER = process.env.TEST_POSTGRES_URL;
 
 let directory: string;
-let database: TestDatabase | undefined;
+let databaseUrl: string | undefined;
 let environment: Record<string, string>;
 const running: ChildProcess[] = [];
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'daemun-cli-'));
-  database = SERVER ? await openTestDatabase() : undefined;
+  databaseUrl = SERVER && (await createEmptyDatabase(SERVER));
   environment = {
     PATH: process.env.PATH ?? '',
     ISSUER: 'http://localhost:3999',
     PORT: '0',
     KEYS_DIR: join(directory, 'keys'),
-    ...(database ? { DATABASE_URL: database.url! } : { DATA_DIR: join(directory, 'data') }),
+    ...(databaseUrl ? { DATABASE_URL: databaseUrl } : { DATA_DIR: join(directory, 'data') }),
   };
 });
 
 afterAll(async () => {
   for (const child of running) {
-    if (child.exitCode !== null) continue;
+    if (child.exitCode !== null || child.signalCode !== null) continue;
     child.kill('SIGTERM');
     await once(child, 'exit');
   }
-  await database?.close();
+  if (SERVER && databaseUrl) await query(SERVER, `DROP DATABASE ${databaseUrl.split('/').at(-1)} WITH (FORCE)`);
   rmSync(directory, { recursive: true, force: true });
 });
+
+/** Without tables: the test's own template has no history of migrations. */
+async function createEmptyDatabase(server: string): Promise<string> {
+  const name = `test_cli_${process.pid}`;
+  await query(server, `CREATE DATABASE ${name}`);
+  return Object.assign(new URL(server), { pathname: `/${name}` }).href;
+}
+
+async function query(url: string, statement: string): Promise<unknown[]> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    return (await client.query(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}
 
 async function daemun(argv: string[], more: Record<string, string> = {}) {
   const child = spawn(process.execPath, [join(root, 'bin/daemun.mjs'), ...argv], {
@@ -130,12 +147,12 @@ test('several commands at once on one database each do their work', async () => 
 
 test('S-045 a secret is in no file of the database', async () => {
   const { secret } = await json('clients', 'rotate-secret', 'machine-a');
-  if (database) {
-    const { rows } = await database.pool.query('SELECT encode(digest, $1) AS digest FROM client_secrets', ['hex']);
-    expect(rows.map(({ digest }) => digest)).toContain(digestOfClientSecret(secret).toString('hex'));
+  if (databaseUrl) {
+    const rows = await query(databaseUrl, 'SELECT s::text AS text FROM client_secrets s');
+    expect(JSON.stringify(rows)).toContain(digestOfClientSecret(secret).toString('hex'));
+    expect(JSON.stringify(rows)).not.toContain(secret);
     return;
   }
-  const { readdirSync } = await import('node:fs');
   const files = readdirSync(join(directory, 'data'), { recursive: true, withFileTypes: true });
   const contents = files
     .filter((entry) => entry.isFile())
@@ -159,7 +176,7 @@ test('config:check says what a valid configuration means, without a secret', asy
   expect(stdout).toContain('http://localhost:3999');
   const checked = await json('config:check');
   expect(checked).toMatchObject({ valid: true, production: false, database: SERVER ? 'postgresql' : 'embedded' });
-  if (database) expect(stdout).not.toContain(database.url!);
+  if (databaseUrl) expect(stdout).not.toContain(databaseUrl);
 });
 
 test('a wrong configuration ends every command before anything is opened', async () => {
@@ -171,6 +188,27 @@ test('a wrong configuration ends every command before anything is opened', async
 test('migrate has nothing to do where everything is up to date', async () => {
   expect(await json('migrate')).toEqual({ applied: [] });
   expect((await daemun(['migrate'])).stdout).toBe('Nothing to apply.\n');
+});
+
+test('migrate gives a role what the service needs, which the embedded database has no use for', async () => {
+  const role = `test_cli_${process.pid}`;
+  if (!databaseUrl) {
+    expect(await daemun(['migrate', '--grant-to', role])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('--grant-to is for PostgreSQL'),
+    });
+    return;
+  }
+  expect((await daemun(['migrate', '--grant-to', role])).stderr).toContain(`no role "${role}"`);
+  await query(databaseUrl, `CREATE ROLE ${role}`);
+  expect(await json('migrate', '--grant-to', role)).toEqual({ applied: [], grantedTo: role });
+  const [rights] = await query(
+    databaseUrl,
+    `SELECT has_table_privilege('${role}', 'clients', 'UPDATE') AS clients, has_table_privilege('${role}', 'audit_events', 'DELETE') AS audit`,
+  );
+  expect(rights).toEqual({ clients: true, audit: false });
+  await query(databaseUrl, `DROP OWNED BY ${role}`);
+  await query(databaseUrl, `DROP ROLE ${role}`);
 });
 
 test('help and wrong usage need no configuration', async () => {

@@ -25,8 +25,8 @@ async function age(seconds: number): Promise<void> {
 
 async function liveRefreshTokens(grantId: string): Promise<number> {
   const { rows } = await stores.database.pool.query(
-    `SELECT count(*)::int AS count FROM protocol_artifacts
-     WHERE kind = 'RefreshToken' AND consumed_at IS NULL AND payload ->> 'grantId' = $1`,
+    `SELECT count(*)::int AS count FROM protocol_artifacts a JOIN protocol_artifacts g ON g.id = a.grant_id
+     WHERE a.kind = 'RefreshToken' AND a.consumed_at IS NULL AND g.revoked_at IS NULL AND a.payload ->> 'grantId' = $1`,
     [grantId],
   );
   return rows[0].count;

@@ -171,9 +171,9 @@ test('S-066 a token is worth nothing once its person or its client is disabled',
   const { tokens } = await signIn(flow, await connect(flow, client), person.id);
   const call = () => fetch(`${flow.issuer}/userinfo`, { headers: { authorization: `Bearer ${tokens.access_token}` } });
   expect((await call()).status).toBe(200);
-  flow.people.set({ ...person, state: 'disabled' });
+  await flow.people.set({ ...person, state: 'disabled' });
   expect((await call()).status).toBe(401);
-  flow.people.set(person);
+  await flow.people.set(person);
   expect((await call()).status).toBe(200);
   await flow.clients.disable(client.id, {});
   expect((await call()).status).toBe(401);
@@ -183,7 +183,7 @@ test('S-087 claims follow the account as it is now', async () => {
   const person = await flow.people.create({ email: { address: 'old@example.com', verified: true } });
   const config = await connect(flow, await flow.register({}));
   const { tokens } = await signIn(flow, config, person.id, { parameters: { scope: 'openid email' } });
-  flow.people.set({ ...person, email: { address: 'new@example.com', verified: false } });
+  await flow.people.set({ ...person, email: { address: 'new@example.com', verified: false } });
   expect(await oidc.fetchUserInfo(config, tokens.access_token, person.id)).toEqual({
     sub: person.id,
     email: 'new@example.com',
@@ -230,7 +230,10 @@ describe('S-025 a claims parameter that cannot be understood is a clean refusal'
     const config = await connect(flow, await flow.register({}));
     const claims = '{"userinfo":{"__proto__":null,"constructor":null,"toString":{"value":"\\u0000"},"name":null}}';
     const { tokens } = await signIn(flow, config, person.id, { parameters: { claims } });
-    expect(await oidc.fetchUserInfo(config, tokens.access_token, person.id)).toEqual({ sub: person.id, name: 'Hana Kim' });
+    expect(await oidc.fetchUserInfo(config, tokens.access_token, person.id)).toEqual({
+      sub: person.id,
+      name: 'Hana Kim',
+    });
     expect(({} as { name?: unknown }).name).toBeUndefined();
   });
 });

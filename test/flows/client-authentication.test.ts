@@ -99,7 +99,10 @@ describe('with a secret', () => {
 
   test.each<[string, (credentials: { id: string; secret: string }) => string]>([
     ['not base64', () => 'Basic ???'],
-    ['base64 with the wrong padding', ({ id, secret }) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64').replace(/=*$/, '===')}`],
+    [
+      'base64 with the wrong padding',
+      ({ id, secret }) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64').replace(/=*$/, '===')}`,
+    ],
     ['without a colon', ({ id }) => `Basic ${Buffer.from(id).toString('base64')}`],
     ['with a broken escape', ({ id, secret }) => `Basic ${Buffer.from(`${id}:%ZZ${secret}`).toString('base64')}`],
     ['with a control character', ({ id }) => `Basic ${Buffer.from(`${id}:\u0001`).toString('base64')}`],
@@ -164,7 +167,11 @@ describe('with a signed assertion (private_key_jwt)', () => {
 
   const now = () => Math.floor(Date.now() / 1000);
 
-  function assertion(changes: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = pair.privateKey) {
+  function assertion(
+    changes: Record<string, unknown> = {},
+    header: Record<string, unknown> = {},
+    key = pair.privateKey,
+  ) {
     const claims = { iss: client.id, sub: client.id, aud: flow.issuer, jti: randomUUID(), iat: now(), exp: now() + 60 };
     const payload = JSON.parse(JSON.stringify({ ...claims, ...changes })) as JWTPayload;
     return new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header }).sign(key);
@@ -276,4 +283,56 @@ test('S-049 client_credentials is for clients that authenticate, gives no refres
   const open = await flow.register({ metadata: { token_endpoint_auth_method: 'none' } });
   const refused = await ask({ ...FORM, client_id: open.id });
   expect([refused.status, refused.json.error]).toEqual([400, 'invalid_request']);
+});
+
+describe('S-046 guessing', () => {
+  let limited: Flow;
+  beforeAll(async () => {
+    limited = await startFlow({ authenticationFailures: 3 });
+  });
+  afterAll(() => limited.close());
+
+  const call = (form: Record<string, string>, credentials: { id: string; secret: string }) =>
+    post(`${limited.issuer}/token`, form, basic(credentials));
+
+  test('a secret is slowed down, for that client and address alone', async () => {
+    const client = await limited.register({ metadata: { grant_types } });
+    const other = await limited.register({ metadata: { grant_types } });
+    for (let tries = 0; tries < 3; tries++) {
+      expect((await call(FORM, { id: client.id, secret: `wrong-${tries}` })).status).toBe(401);
+    }
+    const refused = await call(FORM, { id: client.id, secret: 'wrong' });
+    expect([refused.status, refused.json.error]).toEqual([429, 'temporarily_unavailable']);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    // The right one tells no more than a wrong one.
+    expect((await call(FORM, client)).json).toEqual(refused.json);
+    for (const path of ['/introspect', '/revoke', '/par']) {
+      expect((await post(`${limited.issuer}${path}`, { token: 'x' }, basic(client))).status).toBe(429);
+    }
+    expect((await call(FORM, other)).status).toBe(200);
+  });
+
+  test('a code or refresh token is slowed down too, also for public clients', async () => {
+    const client = await limited.register({ metadata: { token_endpoint_auth_method: 'none' } });
+    const guess = () =>
+      post(`${limited.issuer}/token`, {
+        grant_type: 'authorization_code',
+        client_id: client.id,
+        code: 'guess',
+        code_verifier: 'a'.repeat(43),
+        redirect_uri: 'https://app.example.com/callback',
+      });
+    const answers = [await guess(), await guess(), await guess(), await guess()];
+    expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 429]);
+  });
+
+  test('does not count what succeeds, nor what is merely badly put', async () => {
+    const client = await limited.register({ metadata: { grant_types } });
+    for (let calls = 0; calls < 6; calls++) {
+      expect((await call(FORM, client)).status).toBe(200);
+      expect((await call({ grant_type: 'unknown' }, client)).status).toBe(400);
+    }
+    const together = await Promise.all(Array.from({ length: 12 }, () => call(FORM, client)));
+    expect(new Set(together.map(({ status }) => status))).toEqual(new Set([200]));
+  });
 });

@@ -109,7 +109,15 @@ test('S-009 only the code flow exists', async () => {
   const { response_types_supported, grant_types_supported } = config.serverMetadata();
   expect(response_types_supported).toEqual(['code']);
   expect(grant_types_supported?.sort()).toEqual(['authorization_code', 'client_credentials', 'refresh_token']);
-  for (const type of ['token', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none']) {
+  for (const type of [
+    'token',
+    'id_token',
+    'id_token token',
+    'code id_token',
+    'code token',
+    'code id_token token',
+    'none',
+  ]) {
     const { url } = await authorizationRequest(config, { response_type: type });
     const { url: end } = await createBrowser(flow.origin).open(url.href);
     const given = new URLSearchParams(end.hash ? end.hash.slice(1) : end.search);
@@ -143,7 +151,12 @@ test('the hints of the application reach the page', async () => {
     prompt: 'login',
     reasons: ['no_session'],
     params: { loginHint: 'hana@example.com', uiLocales: ['ko', 'en'], acrValues: ['a', 'b'], display: 'popup' },
-    client: { id: client.id, name: 'Notes', policyUri: 'https://app.example.com/policy', redirectHost: 'app.example.com' },
+    client: {
+      id: client.id,
+      name: 'Notes',
+      policyUri: 'https://app.example.com/policy',
+      redirectHost: 'app.example.com',
+    },
     accessTokenLifetime: 900,
     offlineAccess: false,
   });
@@ -201,7 +214,12 @@ test('S-013 state comes back as it was sent, and nothing else does', async () =>
   const config = await connect(flow, await flow.register({}));
   const browser = createBrowser(flow.origin);
   const printable = String.fromCharCode(...Array.from({ length: 95 }, (_, index) => 32 + index));
-  for (const state of [printable, `${'%41+%2B&=#?/'.repeat(170)}`.slice(0, 2048), '<script>alert(1)</script>', '한글 state']) {
+  for (const state of [
+    printable,
+    `${'%41+%2B&=#?/'.repeat(170)}`.slice(0, 2048),
+    '<script>alert(1)</script>',
+    '한글 state',
+  ]) {
     const { callback } = await signIn(flow, config, person.id, { browser, parameters: { state, foo: 'reflected' } });
     expect(callback.searchParams.get('state')).toBe(state);
     expect(callback.href).not.toContain('reflected');

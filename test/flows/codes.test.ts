@@ -30,7 +30,10 @@ test('S-026 a code presented twice fails, and every token that came from it stop
   expect(first.status).toBe(200);
   expect(await userinfo(first.json.access_token)).toBe(200);
   const second = await redeem(form);
-  expect([second.status, second.json]).toEqual([400, { error: 'invalid_grant', error_description: expect.any(String) }]);
+  expect([second.status, second.json]).toEqual([
+    400,
+    { error: 'invalid_grant', error_description: expect.any(String) },
+  ]);
   expect(await userinfo(first.json.access_token)).toBe(401);
   const refreshed = await redeem({ grant_type: 'refresh_token', refresh_token: first.json.refresh_token });
   expect(refreshed.json.error).toBe('invalid_grant');
@@ -93,7 +96,7 @@ test('S-029 a code is of no use to another client, confidential or public', asyn
 describe('S-036 a code is void once', () => {
   test('the account is disabled', async () => {
     const { form } = await obtainCode(flow, client, person.id);
-    flow.people.set({ ...person, state: 'disabled' });
+    await flow.people.set({ ...person, state: 'disabled' });
     expect((await redeem(form)).json.error).toBe('invalid_grant');
   });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import * as oidc from 'openid-client';
+import type * as oidc from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
 import { type Browser, createBrowser } from '../support/flow-browser.ts';
 import { answerPages, authorizationRequest, connect, pageOf, signIn } from '../support/flow-client.ts';
@@ -148,7 +148,11 @@ describe('a native client, which any program on the machine can pretend to be (S
     const silent = await ask({ ...parameters, prompt: 'none' });
     expect(silent.url.searchParams.get('error')).toBe('interaction_required');
     const page = await ask(parameters);
-    expect(pageOf(page)).toMatchObject({ prompt: 'consent', reasons: ['native_client_prompt'], missing: { scopes: ['openid'] } });
+    expect(pageOf(page)).toMatchObject({
+      prompt: 'consent',
+      reasons: ['native_client_prompt'],
+      missing: { scopes: ['openid'] },
+    });
     expect((await answerPages(page, browser, person.id)).url.searchParams.has('code')).toBe(true);
   });
 

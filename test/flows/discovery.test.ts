@@ -46,7 +46,12 @@ test('the discovery document has what certification looks for (discovery-endpoin
   for (const [name, values] of Object.entries(document)) {
     if (name.endsWith('alg_values_supported')) expect((values as string[]).join()).not.toMatch(/none|HS/);
   }
-  for (const absent of ['registration_endpoint', 'device_authorization_endpoint', 'check_session_iframe', 'backchannel_logout_supported']) {
+  for (const absent of [
+    'registration_endpoint',
+    'device_authorization_endpoint',
+    'check_session_iframe',
+    'backchannel_logout_supported',
+  ]) {
     expect(document).not.toHaveProperty(absent);
   }
   expect(flow.identityProvider.endpoints).toEqual(
@@ -56,7 +61,9 @@ test('the discovery document has what certification looks for (discovery-endpoin
 
 test('the OAuth metadata are the same document', async () => {
   const [one, other] = await Promise.all(
-    [METADATA, '/.well-known/oauth-authorization-server'].map(async (path) => (await fetch(`${flow.issuer}${path}`)).text()),
+    [METADATA, '/.well-known/oauth-authorization-server'].map(async (path) =>
+      (await fetch(`${flow.issuer}${path}`)).text(),
+    ),
   );
   expect(other).toBe(one);
 });
@@ -79,7 +86,9 @@ test('S-082 S-092 keys: unique ids, a use, no private member, large enough', asy
 describe.each([METADATA, '/.well-known/oauth-authorization-server', JWKS])('%s', (path) => {
   test('may be kept by caches, and is answered by 304 when it did not change', async () => {
     const first = await fetch(`${flow.issuer}${path}`);
-    expect(first.headers.get('cache-control')).toBe('public, max-age=300, stale-while-revalidate=60, stale-if-error=86400');
+    expect(first.headers.get('cache-control')).toBe(
+      'public, max-age=300, stale-while-revalidate=60, stale-if-error=86400',
+    );
     const etag = first.headers.get('etag')!;
     expect(etag).toMatch(/^"[\w-]{43}"$/);
     for (const given of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
@@ -160,7 +169,9 @@ test('S-169 behind a proxy every URL is of the issuer', async () => {
         .on('error', reject)
         .end();
     });
-    const urls = Object.values(JSON.parse(text) as Record<string, unknown>).filter((value) => String(value).startsWith('http'));
+    const urls = Object.values(JSON.parse(text) as Record<string, unknown>).filter((value) =>
+      String(value).startsWith('http'),
+    );
     expect(urls.length).toBeGreaterThan(8);
     for (const url of urls) expect(new URL(String(url)).origin).toBe('https://id.example.com');
   } finally {
@@ -169,7 +180,19 @@ test('S-169 behind a proxy every URL is of the issuer', async () => {
 });
 
 test('S-171 other spellings of a path do not exist', async () => {
-  for (const path of ['/Token', '/token/', '//token', '/./token', '/x/../token', '/%74oken', '/token;x', '/token%2f', '/AUTHORIZE', '/authorize/', '/.well-known/JWKS.json']) {
+  for (const path of [
+    '/Token',
+    '/token/',
+    '//token',
+    '/./token',
+    '/x/../token',
+    '/%74oken',
+    '/token;x',
+    '/token%2f',
+    '/AUTHORIZE',
+    '/authorize/',
+    '/.well-known/JWKS.json',
+  ]) {
     const status = await new Promise<number>((resolve, reject) => {
       const { hostname, port, host } = new URL(flow.origin);
       request({ hostname, port, path, method: 'POST', headers: { host } }, (response) => {

@@ -1,11 +1,11 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createVerifier } from '@daemun/verify';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { calculateJwkThumbprint, decodeJwt, type JWK, SignJWT } from 'jose';
 import * as oidc from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
-import { answerPages, authorizationRequest, basic, connect, obtainCode, post, signIn } from '../support/flow-client.ts';
 import { createBrowser } from '../support/flow-browser.ts';
+import { answerPages, authorizationRequest, basic, connect, obtainCode, post, signIn } from '../support/flow-client.ts';
 import { type Flow, startFlow } from '../support/flow-server.ts';
 
 const API = 'https://api.example.com/';
@@ -89,7 +89,10 @@ describe('S-089 a proof is refused when it', () => {
     ['has another type', () => proof({ header: { typ: 'JWT' } })],
     ['brings no key', () => proof({ header: { jwk: undefined } })],
     ['brings a private key', () => proof({ header: { jwk: jwkOf(pair.privateKey) } })],
-    ['brings another key', () => proof({ header: { jwk: jwkOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey) } })],
+    [
+      'brings another key',
+      () => proof({ header: { jwk: jwkOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey) } }),
+    ],
     ['has no id', () => proof({ claims: { jti: undefined } })],
     ['has no method', () => proof({ claims: { htm: undefined } })],
     ['names another method', () => proof({ claims: { htm: 'GET' } })],
@@ -155,13 +158,17 @@ test('a proof with a pushed request binds the code (ensure-dpopproof-at-par-endp
 });
 
 test('S-090 refresh tokens of public clients stay with the key', async () => {
-  const open = await flow.register({ metadata: { grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'none' } });
+  const open = await flow.register({
+    metadata: { grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'none' },
+  });
   const { form } = await obtainCode(flow, { id: open.id }, person.id);
   const first = await post(`${flow.issuer}/token`, { ...form, client_id: open.id }, { DPoP: await proof() });
   const refresh = { grant_type: 'refresh_token', refresh_token: first.json.refresh_token, client_id: open.id };
   const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   expect((await post(`${flow.issuer}/token`, refresh)).json.error).toBe('invalid_grant');
-  expect((await post(`${flow.issuer}/token`, refresh, { DPoP: await proof({ key: stranger }) })).json.error).toBe('invalid_grant');
+  expect((await post(`${flow.issuer}/token`, refresh, { DPoP: await proof({ key: stranger }) })).json.error).toBe(
+    'invalid_grant',
+  );
   expect((await post(`${flow.issuer}/token`, refresh, { DPoP: await proof() })).status).toBe(200);
 });
 

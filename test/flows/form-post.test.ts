@@ -17,7 +17,12 @@ const fieldsOf = (html: string) =>
   Object.fromEntries(
     [...html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"\/>/g)].map(([, name, value]) => [
       name!,
-      value!.replaceAll('&#39;', "'").replaceAll('&quot;', '"').replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&'),
+      value!
+        .replaceAll('&#39;', "'")
+        .replaceAll('&quot;', '"')
+        .replaceAll('&lt;', '<')
+        .replaceAll('&gt;', '>')
+        .replaceAll('&amp;', '&'),
     ]),
   );
 
@@ -29,7 +34,7 @@ test('the answer is a form to the client, which is worth a sign-in (formpost pla
   const page = await answerPages(await browser.open(url.href), browser, person.id);
   expect(page.response!.status).toBe(200);
   expect(page.text).toContain(`<form method="post" action="${CALLBACK}">`);
-  expect(page.text).not.toContain('alert(\'1\')');
+  expect(page.text).not.toContain("alert('1')");
   const fields = fieldsOf(page.text);
   expect(fields).toMatchObject({ iss: flow.issuer, state });
   const request = new Request(CALLBACK, { method: 'POST', body: new URLSearchParams(fields) });
@@ -62,7 +67,10 @@ test('S-168 the one script of that page is allowed by its hash, and nothing else
 });
 
 test('S-003 an error for an address that is not registered is not posted there', async () => {
-  const { url } = await authorizationRequest(config, { response_mode: 'form_post', redirect_uri: 'https://evil.example/' });
+  const { url } = await authorizationRequest(config, {
+    response_mode: 'form_post',
+    redirect_uri: 'https://evil.example/',
+  });
   const page = await createBrowser(flow.origin).open(url.href);
   expect(pageOf(page).screen).toBe('error');
   expect(page.text).not.toContain('<form');

@@ -13,7 +13,12 @@ let client: { id: string; secret: string };
 let config: oidc.Configuration;
 beforeAll(async () => {
   flow = await startFlow();
-  await flow.registerResource({ identifier: API, name: 'API', scopes: [{ name: 'read', description: 'Read' }], accessTokenFormat: 'opaque' });
+  await flow.registerResource({
+    identifier: API,
+    name: 'API',
+    scopes: [{ name: 'read', description: 'Read' }],
+    accessTokenFormat: 'opaque',
+  });
 });
 afterAll(() => flow.close());
 beforeEach(async () => {
@@ -36,7 +41,13 @@ describe('introspection', () => {
     const now = Math.floor(Date.now() / 1000);
     for (const token_type_hint of ['access_token', 'refresh_token', 'something', '']) {
       const access = await look(tokens.access_token, client, { token_type_hint });
-      expect(access.json).toMatchObject({ active: true, sub: person.id, client_id: client.id, scope: 'openid', token_type: 'Bearer' });
+      expect(access.json).toMatchObject({
+        active: true,
+        sub: person.id,
+        client_id: client.id,
+        scope: 'openid',
+        token_type: 'Bearer',
+      });
       expect(access.json.exp).toBeGreaterThan(now);
       expect(access.headers.get('cache-control')).toBe('no-store');
       const refresh = await look(tokens.refresh_token!, client, { token_type_hint });
@@ -57,7 +68,9 @@ describe('introspection', () => {
       expect([400, 401]).toContain(answer.status);
       expect(answer.json).not.toHaveProperty('active');
     }
-    const open = await flow.register({ metadata: { grant_types: ['authorization_code'], token_endpoint_auth_method: 'none' } });
+    const open = await flow.register({
+      metadata: { grant_types: ['authorization_code'], token_endpoint_auth_method: 'none' },
+    });
     const own = await signIn(flow, await connect(flow, { id: open.id }), person.id);
     const byId = await post(`${flow.issuer}/introspect`, { token: own.tokens.access_token, client_id: open.id });
     expect(byId.json).toEqual(INACTIVE);
@@ -82,12 +95,24 @@ describe('introspection', () => {
   });
 
   test('S-065 the clients of a resource server may look at tokens for it, at nothing else', async () => {
-    const api = await flow.register({ metadata: { grant_types: ['client_credentials'], redirect_uris: [] }, resources: [API] });
+    const api = await flow.register({
+      metadata: { grant_types: ['client_credentials'], redirect_uris: [] },
+      resources: [API],
+    });
     const forApi = await signIn(flow, config, person.id, { parameters: { scope: 'openid read', resource: API } });
     const forUs = await signIn(flow, config, person.id);
     const machine = await oidc.clientCredentialsGrant(config, { resource: API });
-    expect((await look(forApi.tokens.access_token, api)).json).toMatchObject({ active: true, sub: person.id, aud: API, scope: 'read' });
-    expect((await look(machine.access_token, api)).json).toMatchObject({ active: true, client_id: client.id, aud: API });
+    expect((await look(forApi.tokens.access_token, api)).json).toMatchObject({
+      active: true,
+      sub: person.id,
+      aud: API,
+      scope: 'read',
+    });
+    expect((await look(machine.access_token, api)).json).toMatchObject({
+      active: true,
+      client_id: client.id,
+      aud: API,
+    });
     expect((await look(forApi.tokens.refresh_token!, api)).json).toEqual(INACTIVE);
     expect((await look(forUs.tokens.access_token, api)).json).toEqual(INACTIVE);
   });
@@ -97,14 +122,17 @@ describe('introspection', () => {
     let token: string;
     let signedIn: Awaited<ReturnType<typeof signIn>>;
     beforeEach(async () => {
-      api = await flow.register({ metadata: { grant_types: ['client_credentials'], redirect_uris: [] }, resources: [API] });
+      api = await flow.register({
+        metadata: { grant_types: ['client_credentials'], redirect_uris: [] },
+        resources: [API],
+      });
       signedIn = await signIn(flow, config, person.id, { parameters: { scope: 'openid read', resource: API } });
       token = signedIn.tokens.access_token;
       expect((await look(token, api)).json.active).toBe(true);
     });
 
     test('its person is disabled', async () => {
-      flow.people.set({ ...person, state: 'disabled' });
+      await flow.people.set({ ...person, state: 'disabled' });
       expect((await look(token, api)).json).toEqual(INACTIVE);
     });
 
@@ -170,7 +198,9 @@ describe('revocation', () => {
   });
 
   test('public clients may revoke what is theirs', async () => {
-    const { id } = await flow.register({ metadata: { grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'none' } });
+    const { id } = await flow.register({
+      metadata: { grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'none' },
+    });
     const own = await connect(flow, { id });
     const { tokens } = await signIn(flow, own, person.id);
     await oidc.tokenRevocation(own, tokens.refresh_token!);

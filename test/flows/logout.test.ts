@@ -88,13 +88,37 @@ describe('S-160 without a hint that is valid nobody is sent straight back', () =
 
   test.each<[string, () => Promise<Record<string, string>>, string]>([
     ['no hint (no-id-token-hint)', async () => ({ post_logout_redirect_uri: HOME }), 'signOut'],
-    ['an unregistered address (bad-post-logout-redirect-uri)', async () => ({ id_token_hint: idToken, post_logout_redirect_uri: 'https://evil.example/' }), 'error'],
-    ['an added query (query-added-to-post-logout-redirect-uri)', async () => ({ id_token_hint: idToken, post_logout_redirect_uri: `${HOME}?x=1` }), 'error'],
-    ['another registered query', async () => ({ id_token_hint: idToken, post_logout_redirect_uri: `${HOME}?fixed=2` }), 'error'],
-    ['an unsigned hint (modified-id-token-hint)', async () => ({ id_token_hint: unsigned(), post_logout_redirect_uri: HOME }), 'error'],
-    ['a foreign signature (bad-id-token-hint)', async () => ({ id_token_hint: await foreign(), post_logout_redirect_uri: HOME }), 'error'],
+    [
+      'an unregistered address (bad-post-logout-redirect-uri)',
+      async () => ({ id_token_hint: idToken, post_logout_redirect_uri: 'https://evil.example/' }),
+      'error',
+    ],
+    [
+      'an added query (query-added-to-post-logout-redirect-uri)',
+      async () => ({ id_token_hint: idToken, post_logout_redirect_uri: `${HOME}?x=1` }),
+      'error',
+    ],
+    [
+      'another registered query',
+      async () => ({ id_token_hint: idToken, post_logout_redirect_uri: `${HOME}?fixed=2` }),
+      'error',
+    ],
+    [
+      'an unsigned hint (modified-id-token-hint)',
+      async () => ({ id_token_hint: unsigned(), post_logout_redirect_uri: HOME }),
+      'error',
+    ],
+    [
+      'a foreign signature (bad-id-token-hint)',
+      async () => ({ id_token_hint: await foreign(), post_logout_redirect_uri: HOME }),
+      'error',
+    ],
     ['no JWT', async () => ({ id_token_hint: 'x', post_logout_redirect_uri: HOME }), 'error'],
-    ['a client that is not the one of the hint', async () => ({ id_token_hint: idToken, client_id: 'other', post_logout_redirect_uri: HOME }), 'error'],
+    [
+      'a client that is not the one of the hint',
+      async () => ({ id_token_hint: idToken, client_id: 'other', post_logout_redirect_uri: HOME }),
+      'error',
+    ],
     ['an unknown client', async () => ({ client_id: 'nobody', post_logout_redirect_uri: HOME }), 'error'],
   ])('%s', async (_, parameters, screen) => {
     const page = await leave(await parameters());
@@ -140,7 +164,9 @@ test('S-157 the old cookie and what was bound to the session are worth nothing a
   await confirm(await leave({ id_token_hint: idToken }));
   browser.cookies.splice(0, browser.cookies.length, ...old);
   expect(await silently()).toBe('login_required');
-  const { status } = await fetch(`${flow.issuer}/userinfo`, { headers: { authorization: `Bearer ${tokens.access_token}` } });
+  const { status } = await fetch(`${flow.issuer}/userinfo`, {
+    headers: { authorization: `Bearer ${tokens.access_token}` },
+  });
   expect(status).toBe(401);
 });
 
@@ -159,7 +185,12 @@ test('signing out without being signed in ends at the same place', async () => {
 });
 
 test('S-005 S-025 doubled and senseless parameters are a clean refusal', async () => {
-  for (const query of ['state=a&state=b', `id_token_hint=${idToken}&id_token_hint=${idToken}`, 'id_token_hint=a.b.c', `id_token_hint=${'x'.repeat(9000)}`]) {
+  for (const query of [
+    'state=a&state=b',
+    `id_token_hint=${idToken}&id_token_hint=${idToken}`,
+    'id_token_hint=a.b.c',
+    `id_token_hint=${'x'.repeat(9000)}`,
+  ]) {
     const visit = await browser.open(`/logout?${query}`);
     expect([visit.response!.status, pageOf(visit).screen]).toEqual([400, 'error']);
   }

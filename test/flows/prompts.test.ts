@@ -188,7 +188,7 @@ test.each([
 
 test('S-036 a person who is disabled while signed in is asked to sign in, and nothing breaks', async () => {
   await signIn(flow, config, person.id, { browser });
-  flow.people.set({ ...person, state: 'disabled' });
+  await flow.people.set({ ...person, state: 'disabled' });
   expect((await ask({ prompt: 'none' })).url.searchParams.get('error')).toBe('login_required');
   expect(pageOf(await ask({})).prompt).toBe('login');
   const page = await ask({});

@@ -50,7 +50,10 @@ test('a request is pushed by the client, and the browser brings only its name (p
 test('the answer is 201, for a minute', async () => {
   const { answer } = await push();
   expect(answer.status).toBe(201);
-  expect(answer.json).toEqual({ expires_in: 60, request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:[\w-]{43}$/) });
+  expect(answer.json).toEqual({
+    expires_in: 60,
+    request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:[\w-]{43}$/),
+  });
   expect(answer.headers.get('cache-control')).toBe('no-store');
 });
 
@@ -90,10 +93,19 @@ describe('S-020 the name of a pushed request', () => {
 
   test('leaves no place for parameters beside it', async () => {
     const { answer, verifier } = await push({ scope: 'openid email', state: 'pushed' });
-    const page = await use(answer.json.request_uri, client.id, { scope: 'openid profile', state: 'beside', redirect_uri: 'https://evil.example/' });
+    const page = await use(answer.json.request_uri, client.id, {
+      scope: 'openid profile',
+      state: 'beside',
+      redirect_uri: 'https://evil.example/',
+    });
     const { url } = await answerPages(page, browser, person.id);
     expect([`${url.origin}${url.pathname}`, url.searchParams.get('state')]).toEqual([CALLBACK, 'pushed']);
-    const form = { grant_type: 'authorization_code', code: url.searchParams.get('code')!, redirect_uri: CALLBACK, code_verifier: verifier };
+    const form = {
+      grant_type: 'authorization_code',
+      code: url.searchParams.get('code')!,
+      redirect_uri: CALLBACK,
+      code_verifier: verifier,
+    };
     expect((await post(`${flow.issuer}/token`, form, basic(client))).json.scope).toBe('openid email');
   });
 });
@@ -107,7 +119,9 @@ test('S-021 a client that pushes its requests cannot do otherwise', async () => 
   const form = await browser.submit('/authorize', Object.fromEntries(url.searchParams));
   expect(form.url.searchParams.get('error')).toBe('invalid_request');
   const { answer } = await push();
-  expect((await answerPages(await use(answer.json.request_uri), browser, person.id)).url.searchParams.has('code')).toBe(true);
+  expect((await answerPages(await use(answer.json.request_uri), browser, person.id)).url.searchParams.has('code')).toBe(
+    true,
+  );
 });
 
 test.each<[string, Record<string, string | null>, string]>([
@@ -116,7 +130,11 @@ test.each<[string, Record<string, string | null>, string]>([
   ['another response type', { response_type: 'token' }, 'unsupported_response_type'],
   ['no challenge (par-ensure-pkce-required)', { code_challenge: null, code_challenge_method: null }, 'invalid_request'],
   ['a plain challenge (par-plain-pkce-rejected)', { code_challenge_method: 'plain' }, 'invalid_request'],
-  ['a request_uri in it (par-authorization-request-containing-request_uri-form-param)', { request_uri: 'urn:x' }, 'request_uri_not_supported'],
+  [
+    'a request_uri in it (par-authorization-request-containing-request_uri-form-param)',
+    { request_uri: 'urn:x' },
+    'request_uri_not_supported',
+  ],
   ['a broken claims parameter', { claims: '{' }, 'invalid_request'],
   ['an unknown prompt', { prompt: 'dance' }, 'invalid_request'],
 ])('a pushed request with %s is refused at once', async (_, parameters, error) => {
@@ -127,7 +145,9 @@ test.each<[string, Record<string, string | null>, string]>([
 test('pushing needs the client’s authentication, and a form (par-attempt-invalid-http-method)', async () => {
   const { url } = await authorizationRequest(config);
   expect((await post(`${flow.issuer}/par`, url.searchParams.toString())).status).toBe(401);
-  expect((await post(`${flow.issuer}/par`, url.searchParams.toString(), basic({ id: client.id, secret: 'x' }))).status).toBe(401);
+  expect(
+    (await post(`${flow.issuer}/par`, url.searchParams.toString(), basic({ id: client.id, secret: 'x' }))).status,
+  ).toBe(401);
   expect((await fetch(`${flow.issuer}/par?${url.searchParams}`)).status).toBe(405);
   const json = await post(`${flow.issuer}/par`, '{}', { ...basic(client), 'content-type': 'application/json' });
   expect([json.status, json.json.error]).toEqual([400, 'invalid_request']);

@@ -20,7 +20,9 @@ async function outcome(clientId: string, parameters: Record<string, string | nul
 describe('S-001 S-003 an address that is not registered, letter by letter, gets an error page (ensure-registered-redirect-uri)', () => {
   let clientId: string;
   beforeAll(async () => {
-    clientId = (await flow.register({ metadata: { redirect_uris: [CALLBACK, 'https://app.example.com/other?fixed=1'] } })).id;
+    clientId = (
+      await flow.register({ metadata: { redirect_uris: [CALLBACK, 'https://app.example.com/other?fixed=1'] } })
+    ).id;
   });
 
   test.each([
@@ -72,7 +74,12 @@ describe('S-001 S-003 an address that is not registered, letter by letter, gets 
   });
 
   test('an error elsewhere in the request does not open the way either', async () => {
-    const others: Record<string, string>[] = [{ response_type: 'token' }, { scope: 'openid\n' }, { prompt: 'dance' }, { request: 'x' }];
+    const others: Record<string, string>[] = [
+      { response_type: 'token' },
+      { scope: 'openid\n' },
+      { prompt: 'dance' },
+      { request: 'x' },
+    ];
     for (const wrong of others) {
       const { visit, status } = await outcome(clientId, { redirect_uri: 'https://evil.example/', ...wrong });
       expect([visit.url.origin, status]).toEqual([flow.origin, 400]);
@@ -130,7 +137,12 @@ describe('S-002 a native client may choose the port of its loopback address, and
     clientId = (
       await flow.register({
         metadata: {
-          redirect_uris: ['http://127.0.0.1/cb', 'http://[::1]:1234/cb', 'http://localhost:8080/cb', 'com.example.app:/cb'],
+          redirect_uris: [
+            'http://127.0.0.1/cb',
+            'http://[::1]:1234/cb',
+            'http://localhost:8080/cb',
+            'com.example.app:/cb',
+          ],
           token_endpoint_auth_method: 'none',
         },
       })
@@ -188,6 +200,10 @@ test('S-010 a client gets only the response modes it registered', async () => {
 });
 
 test('S-007 S-106 nothing of a request is reflected into an error page but the words of the specification', async () => {
-  const { visit } = await outcome('<b>nobody</b>', { redirect_uri: '<b>evil</b>', state: '<b>state</b>', foo: '<b>foo</b>' });
+  const { visit } = await outcome('<b>nobody</b>', {
+    redirect_uri: '<b>evil</b>',
+    state: '<b>state</b>',
+    foo: '<b>foo</b>',
+  });
   expect(visit.text).not.toContain('<b>');
 });

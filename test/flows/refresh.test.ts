@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import * as oidc from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
-import { answerPages, authorizationRequest, basic, connect, obtainCode, pageOf, post, signIn } from '../support/flow-client.ts';
+import {
+  answerPages,
+  authorizationRequest,
+  basic,
+  connect,
+  obtainCode,
+  pageOf,
+  post,
+  signIn,
+} from '../support/flow-client.ts';
 import { type Flow, startFlow } from '../support/flow-server.ts';
 
 const grant_types = ['authorization_code', 'refresh_token'];
@@ -105,7 +114,7 @@ test('S-058 a refresh token works for its client only, and its scope can only sh
 describe('S-059 a refresh looks at what is true now:', () => {
   test('the account', async () => {
     const { tokens } = await firstTokens();
-    flow.people.set({ ...person, state: 'disabled' });
+    await flow.people.set({ ...person, state: 'disabled' });
     expect((await refresh(tokens.refresh_token!)).json.error).toBe('invalid_grant');
   });
 
@@ -201,11 +210,18 @@ test('refresh tokens carry on what was asked for: nonce, claims, authentication'
   const first = await post(`${flow.issuer}/token`, form, basic(client));
   const second = await refresh(first.json.refresh_token);
   const payload = (token: string) => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString());
-  expect(payload(second.json.id_token)).toMatchObject({ name: 'Hana Kim', amr: ['pwd'], acr: payload(first.json.id_token).acr });
+  expect(payload(second.json.id_token)).toMatchObject({
+    name: 'Hana Kim',
+    amr: ['pwd'],
+    acr: payload(first.json.id_token).acr,
+  });
 });
 
-test.each(['', 'x', 'x'.repeat(10_000), 'a.b.c', '\u0007'])('S-067 the refresh token %j is a plain refusal', async (token) => {
-  const answer = await refresh(token);
-  expect(answer.status).toBe(400);
-  expect(['invalid_grant', 'invalid_request']).toContain(answer.json.error);
-});
+test.each(['', 'x', 'x'.repeat(10_000), 'a.b.c', '\u0007'])(
+  'S-067 the refresh token %j is a plain refusal',
+  async (token) => {
+    const answer = await refresh(token);
+    expect(answer.status).toBe(400);
+    expect(['invalid_grant', 'invalid_request']).toContain(answer.json.error);
+  },
+);

@@ -17,7 +17,9 @@ let browser: Browser;
 let client: { id: string; secret: string };
 beforeAll(async () => {
   flow = await startFlow();
-  client = await flow.register({ metadata: { jwks: { keys: [jwk] }, redirect_uris: [CALLBACK, `${CALLBACK}/second`] } });
+  client = await flow.register({
+    metadata: { jwks: { keys: [jwk] }, redirect_uris: [CALLBACK, `${CALLBACK}/second`] },
+  });
 });
 afterAll(() => flow.close());
 beforeEach(async () => {
@@ -28,7 +30,14 @@ beforeEach(async () => {
 async function inside(changes: Record<string, unknown> = {}): Promise<JWTPayload> {
   const { url } = await authorizationRequest(await connect(flow, client));
   const now = Math.floor(Date.now() / 1000);
-  const claims = { ...Object.fromEntries(url.searchParams), iss: client.id, aud: flow.issuer, iat: now, exp: now + 60, ...changes };
+  const claims = {
+    ...Object.fromEntries(url.searchParams),
+    iss: client.id,
+    aud: flow.issuer,
+    iat: now,
+    exp: now + 60,
+    ...changes,
+  };
   return JSON.parse(JSON.stringify(claims));
 }
 
@@ -64,14 +73,20 @@ test('an unsigned request object is refused as not supported, never ignored (uns
   const visit = await outside(new UnsecuredJWT(await inside()).encode(), { state: 's' });
   expect(errorOf(visit)).toBe('request_not_supported');
   expect([visit.url.origin + visit.url.pathname, visit.url.searchParams.get('iss')]).toEqual([CALLBACK, flow.issuer]);
-  const pushed = await post(`${flow.issuer}/par`, { request: new UnsecuredJWT(await inside()).encode() }, basic(client));
+  const pushed = await post(
+    `${flow.issuer}/par`,
+    { request: new UnsecuredJWT(await inside()).encode() },
+    basic(client),
+  );
   expect([pushed.status, pushed.json.error]).toEqual([400, 'request_not_supported']);
 });
 
 test('a signed request object can be pushed', async () => {
   const { json, status } = await post(`${flow.issuer}/par`, { request: await signed() }, basic(client));
   expect(status).toBe(201);
-  const visit = await browser.open(`/authorize?${new URLSearchParams({ client_id: client.id, request_uri: json.request_uri })}`);
+  const visit = await browser.open(
+    `/authorize?${new URLSearchParams({ client_id: client.id, request_uri: json.request_uri })}`,
+  );
   expect((await answerPages(visit, browser, person.id)).url.searchParams.has('code')).toBe(true);
 });
 
@@ -91,7 +106,10 @@ describe('S-043 S-075 a request object is refused when it is', () => {
     ['holding another request', () => signed({ request: 'x' })],
     ['pointing to another request', () => signed({ request_uri: 'https://other.example' })],
     ['of another response type than outside', () => signed({ response_type: 'id_token' })],
-    ['signed by a stranger', async () => new SignJWT(await inside()).setProtectedHeader({ alg: 'RS256', kid: 'k1' }).sign(stranger.privateKey)],
+    [
+      'signed by a stranger',
+      async () => new SignJWT(await inside()).setProtectedHeader({ alg: 'RS256', kid: 'k1' }).sign(stranger.privateKey),
+    ],
     [
       'signed by a key it brings along',
       async () =>
@@ -106,8 +124,14 @@ describe('S-043 S-075 a request object is refused when it is', () => {
           .setProtectedHeader({ alg: 'HS256' })
           .sign(Buffer.from(pair.publicKey.export({ format: 'pem', type: 'spki' }) as string)),
     ],
-    ['signed with the client secret', async () => new SignJWT(await inside()).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(client.secret))],
-    ['signed by an algorithm nobody offered', async () => new SignJWT(await inside()).setProtectedHeader({ alg: 'RS512', kid: 'k1' }).sign(pair.privateKey)],
+    [
+      'signed with the client secret',
+      async () => new SignJWT(await inside()).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(client.secret)),
+    ],
+    [
+      'signed by an algorithm nobody offered',
+      async () => new SignJWT(await inside()).setProtectedHeader({ alg: 'RS512', kid: 'k1' }).sign(pair.privateKey),
+    ],
     ['tampered with', async () => (await signed()).replace(/\.([^.]{20})/, '.AAAAAAAAAAAAAAAAAAAA')],
     ['cut short', async () => (await signed()).slice(0, -4)],
     ['repeating a parameter', () => signed({ scope: ['openid', 'email'] })],
@@ -123,7 +147,15 @@ describe('S-043 S-075 a request object is refused when it is', () => {
 test('S-025 NUL and lone surrogates that only JSON can carry come through unharmed', async () => {
   const strange = 'a\u0000b\ud800c';
   const { url } = await answerPages(
-    await outside(await signed({ state: strange, nonce: strange, login_hint: strange, ui_locales: strange, claims: { userinfo: { name: { value: strange } } } })),
+    await outside(
+      await signed({
+        state: strange,
+        nonce: strange,
+        login_hint: strange,
+        ui_locales: strange,
+        claims: { userinfo: { name: { value: strange } } },
+      }),
+    ),
     browser,
     person.id,
   );
@@ -140,7 +172,13 @@ describe('S-019 a request_uri elsewhere', () => {
     });
     await new Promise<void>((resolve) => trap.listen(0, '127.0.0.1', resolve));
     const { port } = trap.address() as AddressInfo;
-    for (const request_uri of [`http://127.0.0.1:${port}/request.jwt`, `https://127.0.0.1:${port}/`, 'file:///etc/passwd', '//x', 'urn:other']) {
+    for (const request_uri of [
+      `http://127.0.0.1:${port}/request.jwt`,
+      `https://127.0.0.1:${port}/`,
+      'file:///etc/passwd',
+      '//x',
+      'urn:other',
+    ]) {
       const visit = await browser.open(
         `/authorize?${new URLSearchParams({ client_id: client.id, response_type: 'code', redirect_uri: CALLBACK, scope: 'openid', request_uri })}`,
       );

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { AddressInfo } from 'node:net';
 import { createVerifier } from '@daemun/verify';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { JwtVerifier } from 'aws-jwt-verify';
 import express from 'express';
 import { auth } from 'express-oauth2-jwt-bearer';
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
-import type { AddressInfo } from 'node:net';
 import * as oidc from 'openid-client';
 import { createBrowser } from '../support/flow-browser.ts';
 import { answerPages, authorizationRequest, basic, connect, obtainCode, post, signIn } from '../support/flow-client.ts';
@@ -67,7 +67,10 @@ test('tokens are judged by the published keys alone: our own verifier, and two f
   const app = express();
   app.use(auth({ issuerBaseURL: flow.issuer, audience: NOTES, tokenSigningAlg: 'ES256', strict: true }));
   app.get('/', (request, response) => void response.json(request.auth!.payload));
-  app.use(((error, _request, response, _next) => void response.status(error.status ?? 500).end()) as express.ErrorRequestHandler);
+  app.use(
+    ((error, _request, response, _next) =>
+      void response.status(error.status ?? 500).end()) as express.ErrorRequestHandler,
+  );
   const server = app.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
@@ -87,9 +90,15 @@ test('a resource server chooses the algorithm of its tokens', async () => {
   for (const signingAlgorithm of ['ES256', 'RS256', 'PS256', 'EdDSA'] as const) {
     const identifier = `https://${signingAlgorithm.toLowerCase()}.example.com/`;
     await flow.registerResource({ identifier, name: signingAlgorithm, scopes, signingAlgorithm });
-    const machine = await flow.register({ resources: [identifier], metadata: { grant_types: ['client_credentials'], redirect_uris: [] } });
+    const machine = await flow.register({
+      resources: [identifier],
+      metadata: { grant_types: ['client_credentials'], redirect_uris: [] },
+    });
     const { access_token } = await oidc.clientCredentialsGrant(await connect(flow, machine));
-    const { protectedHeader } = await jwtVerify(access_token, keys, { audience: identifier, algorithms: [signingAlgorithm] });
+    const { protectedHeader } = await jwtVerify(access_token, keys, {
+      audience: identifier,
+      algorithms: [signingAlgorithm],
+    });
     expect(protectedHeader.alg).toBe(signingAlgorithm);
   }
 });
@@ -100,7 +109,13 @@ test('S-073 the audience is one resource of the client, whether it is asked for 
   const other = await post(`${flow.issuer}/token`, { ...both.form, resource: PHOTOS }, basic(client));
   expect(other.json.error).toBe('invalid_target');
 
-  for (const resource of ['https://forbidden.example.com/', 'https://unknown.example/', 'not a uri', `${NOTES}#x`, `${NOTES}x`]) {
+  for (const resource of [
+    'https://forbidden.example.com/',
+    'https://unknown.example/',
+    'not a uri',
+    `${NOTES}#x`,
+    `${NOTES}x`,
+  ]) {
     const { url } = await authorizationRequest(config, { resource });
     const { url: end } = await createBrowser(flow.origin).open(url.href);
     expect([resource, end.searchParams.get('error')]).toEqual([resource, 'invalid_target']);
@@ -137,7 +152,10 @@ test('several resources may be agreed to at once; each token is for one of them'
 });
 
 test('another spelling of the resource gives the registered one', async () => {
-  const { access_token } = await oidc.clientCredentialsGrant(config, { resource: 'https://NOTES.example.com', scope: 'read' });
+  const { access_token } = await oidc.clientCredentialsGrant(config, {
+    resource: 'https://NOTES.example.com',
+    scope: 'read',
+  });
   expect(decodeJwt(access_token)).toMatchObject({ aud: NOTES, scope: 'read' });
 });
 
@@ -147,13 +165,17 @@ test('S-053 nobody gets a scope that the resource server does not have, or the c
   const direct = await oidc.clientCredentialsGrant(own, { resource: NOTES, scope: 'read write admin' });
   expect([direct.scope, decodeJwt(direct.access_token).scope]).toEqual(['read', 'read']);
   const person = await flow.people.create();
-  const { tokens } = await signIn(flow, own, person.id, { parameters: { scope: 'openid read write', resource: NOTES } });
+  const { tokens } = await signIn(flow, own, person.id, {
+    parameters: { scope: 'openid read write', resource: NOTES },
+  });
   expect([tokens.scope, decodeJwt(tokens.access_token).scope]).toEqual(['read', 'read']);
 });
 
 test('a request for a resource without a scope gets what the resource has (MCP clients)', async () => {
   const person = await flow.people.create();
-  const { tokens } = await signIn(flow, config, person.id, { parameters: { scope: null, nonce: null, resource: NOTES } });
+  const { tokens } = await signIn(flow, config, person.id, {
+    parameters: { scope: null, nonce: null, resource: NOTES },
+  });
   expect(decodeJwt(tokens.access_token)).toMatchObject({ aud: NOTES, scope: 'read write' });
   expect(tokens.id_token).toBeUndefined();
 });

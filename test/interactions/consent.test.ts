@@ -56,7 +56,7 @@ describe('S-166 the page', () => {
       'See your bookings',
       'reports',
       'until you take it back',
-      'every 10 minutes',
+      'for 10 minutes at a time',
       '<strong>app.maru.example</strong>',
     ]) {
       expect(html).toContain(words);

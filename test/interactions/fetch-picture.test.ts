@@ -6,9 +6,13 @@ import { createPictureFetcher } from '../../src/interactions/fetch-picture.ts';
 const answer = jest.fn<(request: IncomingMessage, response: ServerResponse) => void>();
 let server: Server;
 let origin: string;
+let connections = 0;
 
 beforeAll(async () => {
   server = createServer(answer);
+  server.on('connection', () => {
+    connections += 1;
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
@@ -68,12 +72,12 @@ describe('S-176 in production nothing inside is asked', () => {
   ];
 
   test.each(hosts)('%s', async (host) => {
-    answer.mockClear();
+    const before = connections;
     for (const scheme of ['http', 'https']) {
       const port = new URL(origin).port;
       expect(await inProduction(`${scheme}://${host}:${port}/logo.png`).catch(() => undefined)).toBeUndefined();
     }
-    expect(answer).not.toHaveBeenCalled();
+    expect(connections).toBe(before);
   });
 
   test.each(['10.0.0.1', '169.254.169.254', '[fd00::1]'])(

@@ -38,8 +38,11 @@ export async function authorizationRequest(
   return { url: oidc.buildAuthorizationUrl(config, given), verifier, state, nonce };
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it
+type Json = any;
+
 /** What an interaction page says, as the plain pages of `flow-server.ts` write it. */
-export function pageOf({ text }: Pick<Visit, 'text'>): Record<string, any> {
+export function pageOf({ text }: Pick<Visit, 'text'>): Record<string, Json> {
   return text.startsWith('{') ? JSON.parse(text) : {};
 }
 
@@ -91,7 +94,7 @@ export async function post(
   url: string,
   body: Record<string, string> | string,
   headers: Record<string, string> = {},
-): Promise<{ status: number; headers: Headers; text: string; json: any }> {
+): Promise<{ status: number; headers: Headers; text: string; json: Json }> {
   const response = await fetch(url, {
     method: 'POST',
     redirect: 'manual',
@@ -99,7 +102,12 @@ export async function post(
     body: typeof body === 'string' ? body : new URLSearchParams(body).toString(),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, json: text.startsWith('{') ? JSON.parse(text) : {} };
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: text.startsWith('{') ? JSON.parse(text) : {},
+  };
 }
 
 export function basic({ id, secret }: { id: string; secret: string }): Record<string, string> {

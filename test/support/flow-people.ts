@@ -1,16 +1,35 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Account } from '../../src/accounts/account.ts';
+import { createAccountFinder } from '../../src/accounts/accounts.store.ts';
 import type { Database } from '../../src/platform/database/database.ts';
 
-/** People as the protocol needs them: rows to hang consents on, and what is told about them. */
-export function createPeople({ prisma }: Pick<Database, 'prisma'>) {
-  const people = new Map<string, Account>();
+/** People made without passwords, which the protocol never sees, and changed without what normally follows from it. */
+export function createPeople({ prisma, pool }: Pick<Database, 'prisma' | 'pool'>) {
+  const { find } = createAccountFinder(pool);
+
+  async function write({ id, name, givenName, familyName, userName, email, state }: Account): Promise<void> {
+    const columns = { name: name ?? null, givenName: givenName ?? null, familyName: familyName ?? null, state };
+    await prisma.user.upsert({
+      where: { id },
+      create: { id, ...columns, userName: userName ?? null, userNameKey: userName ?? null },
+      update: columns,
+    });
+    await prisma.emailAddress.deleteMany({ where: { userId: id } });
+    if (!email) return;
+    const { address, verified } = email;
+    const verifiedAt = verified ? new Date() : null;
+    await prisma.emailAddress.create({
+      data: { id: uuidv7(), userId: id, address, addressKey: address, primaryOf: id, verifiedAt },
+    });
+  }
+
   return {
+    find,
     async create(details: Partial<Account> = {}): Promise<Account> {
       const id = uuidv7();
       const account: Account = {
         id,
-        userName: `person-${id.slice(-6)}`,
+        userName: `person-${id.slice(-12)}`,
         name: 'Hana Kim',
         givenName: 'Hana',
         familyName: 'Kim',
@@ -20,11 +39,10 @@ export function createPeople({ prisma }: Pick<Database, 'prisma'>) {
         updatedAt: new Date(),
         ...details,
       };
-      await prisma.user.create({ data: { id, name: account.name ?? null } });
-      people.set(id, account);
+      await write(account);
       return account;
     },
-    set: (account: Account) => void people.set(account.id, account),
-    find: async (id: string) => people.get(id),
+    /** As if somebody had changed the rows. */
+    set: write,
   };
 }

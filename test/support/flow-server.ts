@@ -2,12 +2,13 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import Koa, { type Context } from 'koa';
-import type { Account } from '../../src/accounts/account.ts';
+import { claimsOf } from '../../src/accounts/claims.ts';
+import { createUserSessions } from '../../src/accounts/sessions.ts';
 import { type Audit, createAudit } from '../../src/audit/audit.ts';
 import type { NewClient } from '../../src/clients/clients.ts';
 import { createClients } from '../../src/clients/clients.ts';
 import { createResourceServers, type NewResourceServer } from '../../src/clients/resource-servers.ts';
-import type { Lifetimes } from '../../src/config/config.ts';
+import type { Database } from '../../src/platform/database/database.ts';
 import { requestContext } from '../../src/platform/http/context.ts';
 import { errors } from '../../src/platform/http/errors.ts';
 import { parseForm } from '../../src/platform/http/form.ts';
@@ -17,13 +18,15 @@ import { securityHeaders } from '../../src/platform/http/security-headers.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createArtifactStore } from '../../src/provider/adapter.ts';
 import type { IdentityProvider, InteractionResult, ProtocolScreens } from '../../src/provider/identity-provider.ts';
+import type { Lifetimes } from '../../src/provider/lifetimes.ts';
 import { createIdentityProvider } from '../../src/provider/provider.ts';
-const endClientAccess = async () => {};
-import { openTestDatabase, type TestDatabase } from './database.ts';
+import { endAccountAccess, endClientAccess, endSession } from '../../src/provider/revocation.ts';
+import type { SigningKeySet } from '../../src/signing-keys/signing-keys.ts';
+import { openTestDatabase } from './database.ts';
 import { makeSecrets, makeSigningKeys } from './flow-keys.ts';
 import { createPeople } from './flow-people.ts';
 
-export const LIFETIMES: Lifetimes = {
+export const LIFETIMES: Lifetimes & { refreshGrace: number } = {
   accessToken: 15 * 60,
   idToken: 60 * 60,
   authorizationCode: 60,
@@ -35,10 +38,14 @@ export const LIFETIMES: Lifetimes = {
 };
 
 export interface FlowOptions {
-  lifetimes?: Partial<Lifetimes>;
+  lifetimes?: Partial<typeof LIFETIMES>;
+  /** A minute, by client and address. */
+  authenticationFailures?: number;
   /** Another public address than the one that is listened to, as behind a proxy. */
   issuer?: string;
-  database?: TestDatabase;
+  database?: Database;
+  signingKeys?: SigningKeySet;
+  secrets?: ReturnType<typeof makeSecrets>;
 }
 
 /** The protocol part of the service on a port of its own, with plain pages in place of the screens. */
@@ -47,7 +54,7 @@ export interface Flow {
   /** Where it really listens. */
   origin: string;
   identityProvider: IdentityProvider;
-  database: TestDatabase;
+  database: Database;
   people: ReturnType<typeof createPeople>;
   clients: ReturnType<typeof createClients>;
   /** Registers, and fails the test when it is refused. */
@@ -58,6 +65,8 @@ export interface Flow {
   log: string[];
   /** What was written into the list of sessions. */
   sessions: { started: Record<string, unknown>[]; touched: string[]; ended: string[] };
+  /** What disabling an account does beside changing its state. */
+  endAccess(accountId: string): Promise<{ sessions: string[] }>;
   /** Rows of the audit log, oldest first. */
   auditEvents(): Promise<{ type: string; client_id: string | null; user_id: string | null }[]>;
   close(): Promise<void>;
@@ -85,26 +94,36 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
   const people = createPeople(database);
   const clients = createClients({ database, audit, endClientAccess });
   const resourceServers = createResourceServers({ database, audit, issuer });
-  const secrets = makeSecrets();
-  const sessions: Flow['sessions'] = { started: [], touched: [], ended: [] };
+  const secrets = options.secrets ?? makeSecrets();
+  const noted: Flow['sessions'] = { started: [], touched: [], ended: [] };
+  const sessions = createUserSessions({ database, audit, logger, lifetime: lifetimes.session, endSession });
 
   const identityProvider = await createIdentityProvider({
-    config: { issuer, lifetimes },
+    config: { issuer, lifetimes, limits: { tokenFailuresPerClientPerMinute: options.authenticationFailures ?? 1000 } },
     database,
     artifactStore: createArtifactStore({
       pool: database.pool,
       refreshSuccessorKey: secrets.refreshSuccessorKey,
       refreshGrace: lifetimes.refreshGrace,
     }),
-    signingKeys: await makeSigningKeys(),
+    signingKeys: options.signingKeys ?? (await makeSigningKeys()),
     secrets,
     accounts: { find: people.find, claimsOf },
     clients,
     resourceServers,
     sessions: {
-      start: async (session) => void sessions.started.push({ ...session }),
-      touch: (uid) => void sessions.touched.push(uid),
-      markEnded: async (uid) => void sessions.ended.push(uid),
+      async start(session) {
+        noted.started.push({ ...session });
+        await sessions.start(session);
+      },
+      touch(uid) {
+        noted.touched.push(uid);
+        sessions.touch(uid);
+      },
+      async markEnded(uid, context) {
+        noted.ended.push(uid);
+        await sessions.markEnded(uid, context);
+      },
     },
     audit,
     screens,
@@ -145,13 +164,15 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
     },
     audit,
     log,
-    sessions,
+    sessions: noted,
+    endAccess: (accountId) => database.prisma.$transaction((tx) => endAccountAccess(tx, accountId)),
     async auditEvents() {
       const { rows } = await database.pool.query('SELECT type, client_id, user_id FROM audit_events ORDER BY at, id');
       return rows;
     },
     async close() {
       await stop(server);
+      await sessions.close();
       await audit.close();
       if (!options.database) await database.close();
     },
@@ -190,17 +211,6 @@ function plainInteractions(identityProvider: IdentityProvider): Koa.Middleware {
       abort: { error: 'access_denied', error_description: 'the person said no' },
     };
     await identityProvider.finishInteraction(ctx, results[step!]!);
-  };
-}
-
-function claimsOf({ name, givenName, familyName, userName, email, updatedAt }: Account): Record<string, unknown> {
-  return {
-    name,
-    given_name: givenName,
-    family_name: familyName,
-    preferred_username: userName,
-    updated_at: Math.floor(updatedAt.getTime() / 1000),
-    ...(email && { email: email.address, email_verified: email.verified }),
   };
 }
 

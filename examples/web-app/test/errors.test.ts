@@ -37,7 +37,7 @@ test('a refresh token that was revoked leads back to the sign-in', async () => {
   expect([page.status, page.text]).toEqual([401, expect.stringContaining('This sign-in is over')]);
 });
 
-describe('S-150 forms', () => {
+describe('forms', () => {
   test.each<[string, RequestInit, number]>([
     ['without a CSRF token', { body: new URLSearchParams({}) }, 403],
     ['with a wrong CSRF token', { body: new URLSearchParams({ csrf: 'x' }) }, 403],

@@ -9,7 +9,7 @@ const ATTEMPTS = 5;
 export interface StatementBatchOptions<Item, Outcome> {
   /** Sends one statement for all items and returns one outcome for each, in order. It happens whole or not at all, or may be repeated. */
   send(items: Item[]): Promise<Outcome[]>;
-  /** Items that share a key never travel together: the later one waits for the next statement. */
+  /** Items that share a key never travel together: the later one waits until the earlier one is done. */
   keysOf?(item: Item): readonly string[];
   maxItems?: number;
   /** Statements at once. A second one starts only when the first does not return within `patience` milliseconds. */
@@ -39,6 +39,7 @@ export function createStatementBatch<Item, Outcome>({
   let waiting: Waiting<Item, Outcome>[] = [];
   let scheduled = false;
   let inFlight = 0;
+  const keysInFlight = new Set<string>();
   let impatience: NodeJS.Timeout | undefined;
 
   function schedule() {
@@ -55,11 +56,14 @@ export function createStatementBatch<Item, Outcome>({
     scheduled = false;
     clearTimeout(impatience);
     impatience = undefined;
-    if (waiting.length === 0) return;
     const batch = take();
+    if (batch.length === 0) return;
+    const keys = batch.flatMap(({ item }) => keysOf?.(item) ?? []);
+    for (const key of keys) keysInFlight.add(key);
     inFlight += 1;
     deliver(send, batch).then(() => {
       inFlight -= 1;
+      for (const key of keys) keysInFlight.delete(key);
       if (waiting.length > 0) schedule();
     });
     if (waiting.length > 0) schedule();
@@ -73,7 +77,7 @@ export function createStatementBatch<Item, Outcome>({
     }
     const batch: Waiting<Item, Outcome>[] = [];
     const later: Waiting<Item, Outcome>[] = [];
-    const taken = new Set<string>();
+    const taken = new Set(keysInFlight);
     for (const one of waiting) {
       const keys = keysOf?.(one.item) ?? [];
       const free = batch.length < maxItems && !keys.some((key) => taken.has(key));

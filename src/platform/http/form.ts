@@ -52,7 +52,9 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
       chunks.push(chunk);
     });
     request.once('end', () => resolve(Buffer.concat(chunks)));
-    request.once('close', () => reject(badRequest(undefined, 'The request ended before its body was complete.')));
+    request.once('close', () => {
+      if (!request.complete) reject(badRequest(undefined, 'The request ended before its body was complete.'));
+    });
   });
 }
 

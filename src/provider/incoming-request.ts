@@ -1,0 +1,63 @@
+import type { IncomingMessage } from 'node:http';
+import type { Context } from 'koa';
+import { badRequest, unsupportedMediaType } from '../platform/errors.ts';
+import { BODY_LIMIT, readBody } from '../platform/http/form.ts';
+import { bodyParameterInQuery } from './protocol-parameters.ts';
+import { asGet, hasNul, isForm, unread } from './request-body.ts';
+import { isUnsigned } from './request-objects.ts';
+import type { Route } from './routes.ts';
+
+/** Longer addresses are cut or refused by servers and proxies on the way. */
+const LONGEST_ADDRESS = 6 * 1024;
+
+/**
+ * The request as the engine shall see it, or nothing when it is answered already: bodies are bounded and are forms, and what
+ * the engine does not refuse is refused here.
+ * @throws AppError payload_too_large, and for browsers bad_request and unsupported_media_type
+ */
+export async function readRequest(ctx: Context, route: Route): Promise<IncomingMessage | undefined> {
+  const { req } = ctx;
+  if (req.url!.includes('%00')) return refuse(ctx, route, 'A parameter contains a NUL character.');
+  const misplaced = route.caller === 'program' && route.name !== 'userinfo' && bodyParameterInQuery(req.url!);
+  if (misplaced) return refuse(ctx, route, `${misplaced} must be sent in the body of the request.`);
+  if (ctx.method !== 'POST') return req;
+
+  const body = await readBody(req, BODY_LIMIT);
+  if (!isForm(req) && (body.length || req.headers['content-type'])) {
+    if (route.caller === 'browser') throw unsupportedMediaType();
+    return refuse(ctx, route, 'The body must be application/x-www-form-urlencoded, in UTF-8.');
+  }
+  if (hasNul(body)) return refuse(ctx, route, 'A parameter contains a NUL character.');
+  if (route.name === 'pushed_authorization_request' && carriesUnsignedRequest(body)) {
+    return refuse(ctx, route, 'Unsigned request objects are not supported.', 'request_not_supported');
+  }
+  return route.name === 'authorization' || route.name === 'end_session' ? asAddress(ctx, body) : unread(req, body);
+}
+
+/**
+ * A request that came as a form goes on as an address. Browsers leave our SameSite=Lax cookies out of a form that another site
+ * sends, and would seem signed out; they bring them along when we send them to the same request as a GET. What is too long
+ * for that is answered at once, which costs a person who is signed in another sign-in.
+ * @see OpenID Connect Core 3.1.2.1, RP-Initiated Logout 2
+ */
+function asAddress(ctx: Context, body: Buffer): IncomingMessage | undefined {
+  // Both places together, so that a parameter in each is one that was sent twice.
+  const parameters = new URLSearchParams(`${ctx.querystring}&${body.toString('utf8')}`);
+  const address = `${ctx.path}?${parameters}`;
+  if (address.length > LONGEST_ADDRESS) return asGet(ctx.req, address);
+  ctx.redirect(address);
+  ctx.status = 303;
+  return undefined;
+}
+
+function carriesUnsignedRequest(body: Buffer): boolean {
+  return isUnsigned(new URLSearchParams(body.toString('utf8')).get('request') ?? '');
+}
+
+/** @see RFC 6749 5.2 */
+function refuse(ctx: Context, { caller }: Route, description: string, error = 'invalid_request'): undefined {
+  if (caller === 'browser') throw badRequest(undefined, description);
+  ctx.status = 400;
+  ctx.body = { error, error_description: description };
+  return undefined;
+}

@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { Context } from 'koa';
+import {
+  addressKey,
+  clientKey,
+  createRateLimiter,
+  createRateLimits,
+  limitByAddress,
+} from '../../src/platform/rate-limits.ts';
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+test('so many tries are allowed, then the time to wait is told, then they are allowed again', async () => {
+  const limiter = createRateLimiter({ points: 2, seconds: 60 });
+  expect(await limiter.take('a')).toEqual({ allowed: true });
+  jest.advanceTimersByTime(20_500);
+  expect(await limiter.take('a')).toEqual({ allowed: true });
+  expect(await limiter.take('a')).toEqual({ allowed: false, retryAfter: 40, isFirst: true });
+  expect(await limiter.take('a')).toEqual({ allowed: false, retryAfter: 40, isFirst: false });
+  expect(await limiter.take('b')).toEqual({ allowed: true });
+  jest.advanceTimersByTime(39_500);
+  expect(await limiter.take('a')).toEqual({ allowed: true });
+});
+
+test('a hundred tries at the same moment are a hundred', async () => {
+  const limiter = createRateLimiter({ points: 10, seconds: 60 });
+  const decisions = await Promise.all(Array.from({ length: 100 }, () => limiter.take('a')));
+  expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(10);
+});
+
+test('a try that is given back does not count, and giving back never makes more of them', async () => {
+  const limiter = createRateLimiter({ points: 1, seconds: 60 });
+  await limiter.giveBack('a');
+  for (let round = 0; round < 5; round++) {
+    expect(await limiter.take('a')).toEqual({ allowed: true });
+    await limiter.giveBack('a');
+  }
+  await limiter.giveBack('a');
+  await limiter.take('a');
+  expect(await limiter.take('a')).toMatchObject({ allowed: false });
+});
+
+describe('S-132 an address counts', () => {
+  test.each([
+    ['as itself when it is IPv4', '192.0.2.1', '192.0.2.1', true],
+    ['apart from its neighbour when it is IPv4', '192.0.2.1', '192.0.2.2', false],
+    ['as one network of 64 bits when it is IPv6', '2001:db8:0:1:0:0:0:1', '2001:db8:0:1:ffff:ffff:ffff:ffff', true],
+    ['apart from the next network when it is IPv6', '2001:db8:0:1:0:0:0:1', '2001:db8:0:2:0:0:0:1', false],
+  ])('%s', (_case, one, other, isSame) => {
+    expect(addressKey(one) === addressKey(other)).toBe(isSame);
+  });
+});
+
+test('S-046 a stranger’s failures do not count against a client elsewhere', async () => {
+  const { clientAuthentication } = createRateLimits({
+    signInPerAddressPerMinute: 1,
+    tokenFailuresPerClientPerMinute: 2,
+  });
+  const stranger = clientKey('client', '198.51.100.9');
+  for (let failure = 0; failure < 3; failure++) await clientAuthentication.take(stranger);
+  expect(await clientAuthentication.take(stranger)).toMatchObject({ allowed: false });
+  expect(await clientAuthentication.take(clientKey('client', '192.0.2.1'))).toEqual({ allowed: true });
+  expect(await clientAuthentication.take(clientKey('other', '198.51.100.9'))).toEqual({ allowed: true });
+});
+
+test('a client cannot choose an id that counts as another one', () => {
+  expect(clientKey('a","192.0.2.1', '192.0.2.2')).not.toBe(clientKey('a', '192.0.2.1'));
+});
+
+test('the middleware answers 429 with the time to wait, and does not let the request through', async () => {
+  const middleware = limitByAddress('setup', 2, 60);
+  const ctx = { state: { address: '192.0.2.1' } } as Context;
+  const elsewhere = { state: { address: '192.0.2.2' } } as Context;
+  let passed = 0;
+  const next = async () => {
+    passed += 1;
+  };
+  await middleware(ctx as never, next);
+  await middleware(ctx as never, next);
+  await expect(middleware(ctx as never, next)).rejects.toMatchObject({
+    code: 'too_many_requests',
+    status: 429,
+    retryAfter: 60,
+  });
+  await middleware(elsewhere as never, next);
+  expect(passed).toBe(3);
+});

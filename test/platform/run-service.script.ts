@@ -1,0 +1,30 @@
+// A process whose service does what the argument says.
+import { createHttpServer } from '../../src/platform/http/server.ts';
+import { OperatorError } from '../../src/platform/operator-error.ts';
+import { runService } from '../../src/platform/run-service.ts';
+
+const [behaviour, port = '0'] = process.argv.slice(2);
+await runService({
+  shutdownTimeout: 500,
+  async create() {
+    if (behaviour === 'refuses') throw new OperatorError('Set ISSUER.', new Error('hidden'));
+    if (behaviour === 'breaks') throw new TypeError('x is not a function', { cause: new Error('deeper') });
+    const server = createHttpServer((_request, response) => response.end('ok'));
+    return {
+      ...(behaviour !== 'plain' && {
+        setupLink: 'http://localhost/setup/token',
+        mailboxUrl: 'http://localhost/mailbox',
+      }),
+      async listen() {
+        const given = await server.listen({ host: '127.0.0.1', port: Number(port) });
+        return { url: `http://127.0.0.1:${given}` };
+      },
+      async close() {
+        if (behaviour === 'hangs') await new Promise(() => setInterval(() => {}, 1000));
+        if (behaviour === 'fails to close') throw new Error('stuck');
+        await server.close();
+        process.stdout.write('closed\n');
+      },
+    };
+  },
+});

@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from '@jest/globals';
+
+const loader = new URL('../support/typescript-loader.mjs', import.meta.url).href;
+const script = fileURLToPath(new URL('run-service.script.ts', import.meta.url));
+
+function run(...args: string[]) {
+  const child = spawn(process.execPath, ['--import', loader, script, ...args]);
+  const output = { out: '', error: '' };
+  let ready: (url: string) => void = () => {};
+  const url = new Promise<string>((resolve) => {
+    ready = resolve;
+  });
+  child.stdout.on('data', (chunk) => {
+    output.out += chunk;
+    const found = /ready at (\S+)\n/.exec(output.out);
+    if (found) ready(found[1]!);
+  });
+  child.stderr.on('data', (chunk) => {
+    output.error += chunk;
+  });
+  const ended = new Promise<typeof output & { code: number | null }>((resolve) => {
+    child.once('close', (code) => resolve({ code, ...output }));
+  });
+  return { child, url, ended };
+}
+
+test('prints where to go, and nothing else', async () => {
+  const { child, url, ended } = run('');
+  expect(await (await fetch(await url)).text()).toBe('ok');
+  child.kill('SIGTERM');
+  expect(await ended).toEqual({
+    code: 0,
+    error: '',
+    out: `Daemun is ready at ${await url}
+Set up the first administrator (the link works once): http://localhost/setup/token
+Mail is kept at http://localhost/mailbox
+closed
+`,
+  });
+});
+
+test('once there is an administrator, and in production, only the address is printed', async () => {
+  const { child, url, ended } = run('plain');
+  await url;
+  child.kill('SIGINT');
+  expect(await ended).toEqual({ code: 0, error: '', out: `Daemun is ready at ${await url}\nclosed\n` });
+});
+
+describe('a start that fails ends with 1 and', () => {
+  test('prints only the text when it was written for the operator', async () => {
+    expect(await run('refuses').ended).toEqual({ code: 1, out: '', error: 'Set ISSUER.\n' });
+  });
+
+  test('prints the whole error when it is a defect', async () => {
+    const { code, error } = await run('breaks').ended;
+    expect(code).toBe(1);
+    expect(error).toMatch(/TypeError: x is not a function\n {4}at [\s\S]*caused by Error: deeper/);
+  });
+
+  test('says which port is taken, and by what to change it', async () => {
+    const first = run('plain');
+    const { port } = new URL(await first.url);
+    expect(await run('plain', port).ended).toEqual({
+      code: 1,
+      out: 'closed\n',
+      error: `Port ${port} on 127.0.0.1 is in use by another process. Stop it, or set PORT.\n`,
+    });
+    first.child.kill('SIGTERM');
+    await first.ended;
+  });
+});
+
+describe('stopping', () => {
+  test('that fails says why and ends with 1', async () => {
+    const { child, url, ended } = run('fails to close');
+    await url;
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ code: 1, error: expect.stringContaining('stuck') });
+  });
+
+  test('that never ends is ended', async () => {
+    const { child, url, ended } = run('hangs');
+    await url;
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(1);
+  });
+
+  test('is immediate at the second signal', async () => {
+    const { child, url, ended } = run('hangs');
+    await url;
+    child.kill('SIGTERM');
+    child.kill('SIGINT');
+    expect((await ended).code).toBe(1);
+  });
+});
