@@ -13,6 +13,7 @@ requireNode();
 await prepare();
 // The demo compiles the packages and the examples too; the service's own output is already there.
 buildExamples();
+if (existsSync('.env')) process.loadEnvFile('.env');
 
 const port = Number(process.env.PORT ?? 3000);
 const webAppPort = Number(process.env.DEMO_WEB_APP_PORT ?? 4000);
@@ -25,7 +26,6 @@ const children = [];
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
 
-if (existsSync('.env')) process.loadEnvFile('.env');
 start('dist/main.js', { ISSUER: issuer, PORT: String(port) });
 await until(`${issuer}/.well-known/openid-configuration`);
 registerResourceServer();

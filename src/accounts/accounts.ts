@@ -1,5 +1,6 @@
 import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
+import { retryConflicts } from '../platform/database/statement-batch.ts';
 import { badRequest } from '../platform/errors.ts';
 import { type Account, isAccountId } from './account.ts';
 import {
@@ -59,6 +60,11 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
   const { prisma, pool } = database;
   const finder = createAccountFinder(pool);
 
+  /** Ending access locks sessions, grants and tokens that requests under way lock too. */
+  function whileEndingAccess<Outcome>(work: (tx: Transaction) => Promise<Outcome>): Promise<Outcome> {
+    return retryConflicts(() => prisma.$transaction(work));
+  }
+
   async function endAll(tx: Transaction, id: string): Promise<number> {
     const { sessions } = await endAccess(tx, id);
     const listed = await endSessionsOf(tx, id);
@@ -100,7 +106,7 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
 
     async disable(id, by) {
       if (!isAccountId(id)) return 'not_found';
-      return prisma.$transaction(async (tx) => {
+      return whileEndingAccess(async (tx) => {
         const locked = await lockAccount(tx, id);
         if (!locked) return 'not_found';
         if (locked.state === 'disabled') return 'unchanged';
@@ -128,7 +134,7 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
 
     async delete(id, by) {
       if (!isAccountId(id)) return 'not_found';
-      return prisma.$transaction(async (tx) => {
+      return whileEndingAccess(async (tx) => {
         const locked = await lockAccount(tx, id);
         if (!locked) return 'not_found';
         if (locked.isLastAdministrator) return 'last_administrator';

@@ -1,5 +1,6 @@
 import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
+import { retryConflicts } from '../platform/database/statement-batch.ts';
 import { notFound } from '../platform/errors.ts';
 import { type Account, isAccountId } from './account.ts';
 import { administratorExists, lockAccount, lockAdministratorCreation, readAccount } from './accounts.store.ts';
@@ -108,19 +109,22 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
       const problem = await passwords.check(password, { userName, email: email?.address, name });
       if (problem) return { kind: 'refused', ...problem };
       const hashed = await passwords.hash(password);
-      return prisma.$transaction(async (tx): Promise<SetPasswordOutcome> => {
-        const locked = await lockAccount(tx, id);
-        if (locked?.state !== 'active') return { kind: 'spent' };
-        if (!(await consumeLink(tx, link.token, 'set_password'))) return { kind: 'spent' };
-        await setPassword(tx, id, hashed);
-        await forgetFailures(tx, id);
-        await endAccess(tx, id);
-        await endSessionsOf(tx, id);
-        await audit.in(tx).passwordChanged({ userId: id, how: 'invitation' }, by);
-        const account = (await readAccount(tx, id))!;
-        await notify(tx, account, 'password_changed');
-        return { kind: 'changed', account };
-      });
+      // Ending access locks sessions, grants and tokens that requests under way lock too.
+      return retryConflicts(() =>
+        prisma.$transaction(async (tx): Promise<SetPasswordOutcome> => {
+          const locked = await lockAccount(tx, id);
+          if (locked?.state !== 'active') return { kind: 'spent' };
+          if (!(await consumeLink(tx, link.token, 'set_password'))) return { kind: 'spent' };
+          await setPassword(tx, id, hashed);
+          await forgetFailures(tx, id);
+          await endAccess(tx, id);
+          await endSessionsOf(tx, id);
+          await audit.in(tx).passwordChanged({ userId: id, how: 'invitation' }, by);
+          const account = (await readAccount(tx, id))!;
+          await notify(tx, account, 'password_changed');
+          return { kind: 'changed', account };
+        }),
+      );
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
+import { retryConflicts } from '../platform/database/statement-batch.ts';
 import type { Logger } from '../platform/logger.ts';
 import { isAccountId } from './account.ts';
 import { deviceName, printableUserAgent } from './device-name.ts';
@@ -66,14 +67,17 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
   }
 
   function endEach(which: { uid: string } | { except?: string }, userId: string, by: AuditContext): Promise<number> {
-    return database.prisma.$transaction(async (tx) => {
-      const ended = await endSessionsOf(tx, userId, which);
-      for (const uid of ended) {
-        await endSession(tx, uid);
-        await audit.in(tx).sessionEnded({ sessionId: uid, userId, reason: 'ended_from_list' }, by);
-      }
-      return ended.length;
-    });
+    // Ending a session locks grants and tokens that requests under way lock too.
+    return retryConflicts(() =>
+      database.prisma.$transaction(async (tx) => {
+        const ended = await endSessionsOf(tx, userId, which);
+        for (const uid of ended) {
+          await endSession(tx, uid);
+          await audit.in(tx).sessionEnded({ sessionId: uid, userId, reason: 'ended_from_list' }, by);
+        }
+        return ended.length;
+      }),
+    );
   }
 
   return {

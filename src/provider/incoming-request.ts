@@ -3,9 +3,10 @@ import type { Context } from 'koa';
 import { badRequest, unsupportedMediaType } from '../platform/errors.ts';
 import { BODY_LIMIT, readBody } from '../platform/http/form.ts';
 import { bodyParameterInQuery } from './protocol-parameters.ts';
-import { asGet, hasNul, isForm, unread } from './request-body.ts';
+import { asGet, hasNul, isForm, withBody, withHeaders } from './request-body.ts';
 import { isUnsigned } from './request-objects.ts';
 import type { Route } from './routes.ts';
+import { withoutAmbiguousJwts, withoutAmbiguousProof } from './strict-jwt.ts';
 
 /** Longer addresses are cut or refused by servers and proxies on the way. */
 const LONGEST_ADDRESS = 6 * 1024;
@@ -20,7 +21,7 @@ export async function readRequest(ctx: Context, route: Route): Promise<IncomingM
   if (req.url!.includes('%00')) return refuse(ctx, route, 'A parameter contains a NUL character.');
   const misplaced = route.caller === 'program' && route.name !== 'userinfo' && bodyParameterInQuery(req.url!);
   if (misplaced) return refuse(ctx, route, `${misplaced} must be sent in the body of the request.`);
-  if (ctx.method !== 'POST') return req;
+  if (ctx.method !== 'POST') return route.caller === 'browser' ? asGet(req, strict(req.url!)) : withStrictProof(req);
 
   const body = await readBody(req, BODY_LIMIT);
   if (!isForm(req) && (body.length || req.headers['content-type'])) {
@@ -28,10 +29,12 @@ export async function readRequest(ctx: Context, route: Route): Promise<IncomingM
     return refuse(ctx, route, 'The body must be application/x-www-form-urlencoded, in UTF-8.');
   }
   if (hasNul(body)) return refuse(ctx, route, 'A parameter contains a NUL character.');
-  if (route.name === 'pushed_authorization_request' && carriesUnsignedRequest(body)) {
+  const form = body.toString('utf8');
+  if (route.name === 'authorization' || route.name === 'end_session') return asAddress(ctx, form);
+  if (route.name === 'pushed_authorization_request' && isUnsigned(new URLSearchParams(form).get('request') ?? '')) {
     return refuse(ctx, route, 'Unsigned request objects are not supported.', 'request_not_supported');
   }
-  return route.name === 'authorization' || route.name === 'end_session' ? asAddress(ctx, body) : unread(req, body);
+  return withBody(withStrictProof(req), withoutAmbiguousJwts(form));
 }
 
 /**
@@ -40,18 +43,24 @@ export async function readRequest(ctx: Context, route: Route): Promise<IncomingM
  * for that is answered at once, which costs a person who is signed in another sign-in.
  * @see OpenID Connect Core 3.1.2.1, RP-Initiated Logout 2
  */
-function asAddress(ctx: Context, body: Buffer): IncomingMessage | undefined {
+function asAddress(ctx: Context, form: string): IncomingMessage | undefined {
   // Both places together, so that a parameter in each is one that was sent twice.
-  const parameters = new URLSearchParams(`${ctx.querystring}&${body.toString('utf8')}`);
+  const parameters = new URLSearchParams(`${ctx.querystring}&${form}`);
   const address = `${ctx.path}?${parameters}`;
-  if (address.length > LONGEST_ADDRESS) return asGet(ctx.req, address);
+  if (address.length > LONGEST_ADDRESS) return asGet(ctx.req, strict(address));
   ctx.redirect(address);
   ctx.status = 303;
   return undefined;
 }
 
-function carriesUnsignedRequest(body: Buffer): boolean {
-  return isUnsigned(new URLSearchParams(body.toString('utf8')).get('request') ?? '');
+function strict(address: string): string {
+  const query = address.indexOf('?');
+  return query < 0 ? address : `${address.slice(0, query)}?${withoutAmbiguousJwts(address.slice(query + 1))}`;
+}
+
+function withStrictProof(request: IncomingMessage): IncomingMessage {
+  const headers = withoutAmbiguousProof(request.headers);
+  return headers === request.headers ? request : withHeaders(request, headers);
 }
 
 /** @see RFC 6749 5.2 */

@@ -19,13 +19,19 @@ export function hasNul(body: Buffer): boolean {
   return body.includes(0) || body.includes('%00');
 }
 
-/** The same request with its body unread again, so that the engine reads what we have checked. */
-export function unread(request: IncomingMessage, body: Buffer): IncomingMessage {
+/** The same request with a body that is still to be read: what was checked is what the engine reads. */
+export function withBody(request: IncomingMessage, body: string): IncomingMessage {
+  const bytes = Buffer.from(body);
   return Object.create(request, {
     readable: { value: true },
     readableEncoding: { value: null },
-    iterator: { value: () => once(body) },
+    headers: { value: { ...request.headers, 'content-length': String(bytes.length), 'transfer-encoding': undefined } },
+    iterator: { value: () => once(bytes) },
   });
+}
+
+export function withHeaders(request: IncomingMessage, headers: IncomingMessage['headers']): IncomingMessage {
+  return Object.create(request, { headers: { value: headers } });
 }
 
 /** The same request as if it had been a GET to this address. */

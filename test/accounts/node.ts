@@ -41,6 +41,7 @@ export interface NodeOptions {
   passwords?: Partial<PasswordsOptions>;
   signIn?: Partial<SignInOptions>;
   endAccess?(tx: Transaction, id: string): Promise<{ sessions: string[] }>;
+  endSession?(tx: Transaction, uid: string): Promise<void>;
   sessionLifetime?: number;
 }
 
@@ -77,15 +78,16 @@ export function startNode(database: Database, options: NodeOptions = {}): TestNo
       ended.push(id);
       return { sessions: [] };
     },
+    endSession = async (_tx: Transaction, uid: string) => {
+      ended.push(uid);
+    },
   } = options;
   const sessions = createUserSessions({
     database,
     audit,
     logger,
     lifetime: options.sessionLifetime ?? 1_209_600,
-    endSession: async (_tx, uid) => {
-      ended.push(uid);
-    },
+    endSession,
   });
   return {
     accounts: createAccounts({ database, audit, passwords, notify, endAccess }),

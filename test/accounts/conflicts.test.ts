@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createArtifactStore } from '../../src/provider/adapter.ts';
+import { endAccountAccess, endSession } from '../../src/provider/revocation.ts';
+import { newValue, store, storeGrant, storeRefreshToken } from '../contracts/artifacts.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createPerson, PASSWORD, recordedAbout, startNode, type TestNode } from './node.ts';
+
+const DEADLOCK = { code: '40P01' };
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.close());
+
+/** Somebody with one session, known to the engine's side and to the list. */
+async function signedIn(node: TestNode) {
+  const { id } = await createPerson(node);
+  const uid = newValue();
+  await node.sessions.start({ uid, userId: id, amr: ['pwd'] });
+  return { id, uid };
+}
+
+describe('a transaction that ends access, chosen by the database as the victim of a deadlock, runs again', () => {
+  const endings: [
+    string,
+    string,
+    (node: TestNode, person: { id: string; uid: string }) => Promise<unknown>,
+    unknown,
+  ][] = [
+    ['disabling', 'user.disabled', (node, { id }) => node.accounts.disable(id, {}), 'done'],
+    ['deleting', 'user.deleted', (node, { id }) => node.accounts.delete(id, {}), 'done'],
+    [
+      'choosing a new password',
+      'password.changed',
+      async ({ oneTimeLinks }, { id }) => {
+        const { token } = await oneTimeLinks.createInvitation(id);
+        return (await oneTimeLinks.completeSetPassword(token, { password: `${PASSWORD} anew` }, {})).kind;
+      },
+      'changed',
+    ],
+    ['ending a session', 'session.ended', ({ sessions }, { id, uid }) => sessions.end({ userId: id, uid }, {}), 'done'],
+    ['ending all sessions', 'session.ended', ({ sessions }, { id }) => sessions.endAll({ userId: id }, {}), 1],
+  ];
+
+  test.each(endings)('%s', async (_what, event, end, outcome) => {
+    let attempts = 0;
+    const failOnce = async () => {
+      attempts += 1;
+      if (attempts === 1) throw Object.assign(new Error('deadlock detected'), DEADLOCK);
+      return { sessions: [] };
+    };
+    const node = startNode(database, {
+      endAccess: failOnce,
+      endSession: async () => void (await failOnce()),
+    });
+    const person = await signedIn(node);
+    expect(await end(node, person)).toBe(outcome);
+    expect(attempts).toBe(2);
+    const recorded = (await recordedAbout(database, person.id)).filter(({ type }) => type === event);
+    expect(recorded).toHaveLength(1);
+    await node.close();
+  });
+
+  test('also as PostgreSQL itself says it', async () => {
+    // One session cannot wait for itself: the embedded database runs one transaction after the other.
+    if (database.kind === 'embedded') return;
+    let attempts = 0;
+    const node = startNode(database, {
+      async endAccess(tx, id) {
+        attempts += 1;
+        // Time enough for the other side to begin to wait; after it, this transaction is the one that finds the deadlock.
+        await tx.$executeRaw`SELECT set_config('deadlock_timeout', '2s', true)`;
+        return endAccountAccess(tx, id);
+      },
+    });
+    const person = await signedIn(node);
+    const artifacts = artifactStore();
+    await store(artifacts, 'Session', { uid: person.uid, accountId: person.id });
+    const rival = await database.pool.connect();
+    await rival.query('BEGIN');
+    await rival.query(`SET LOCAL deadlock_timeout = '60s'`);
+    await rival.query(`SET LOCAL lock_timeout = '20s'`);
+    await rival.query(`SET LOCAL statement_timeout = '30s'`);
+    await rival.query('SELECT 1 FROM protocol_artifacts WHERE uid = $1 FOR UPDATE', [person.uid]);
+    const disabling = node.accounts.disable(person.id, {});
+    await untilSomebodyWaits();
+    await rival.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [person.id]);
+    await rival.query('COMMIT');
+    rival.release();
+    expect(await disabling).toBe('done');
+    expect(attempts).toBe(2);
+    expect(await artifacts.adapterFor('Session').findByUid(person.uid)).toBeUndefined();
+    await node.close();
+  }, 60_000);
+});
+
+test('S-158 disabling people while their sign-ins and refreshes are written ends them all, and nobody sees a deadlock', async () => {
+  const node = startNode(database, { endAccess: endAccountAccess, endSession });
+  const artifacts = artifactStore();
+  const people = await Promise.all(Array.from({ length: 10 }, () => signedIn(node)));
+  const written: [string, string][] = [];
+  const write = async (model: string, payload: object) => {
+    written.push([model, await store(artifacts, model, payload)]);
+  };
+  const outcomes = await Promise.all(
+    people.map(async ({ id, uid }) => {
+      const grantId = await storeGrant(artifacts, { accountId: id });
+      const authorizations = { client: { grantId, sid: newValue() } };
+      const session = await store(artifacts, 'Session', { uid, accountId: id, authorizations } as never);
+      const refreshToken = await storeRefreshToken(artifacts, grantId);
+      written.push(['Session', session], ['Grant', grantId], ['RefreshToken', refreshToken]);
+      return Promise.allSettled([
+        node.sessions.end({ userId: id, uid }, {}),
+        write('AccessToken', { grantId }),
+        artifacts
+          .adapterFor('RefreshToken')
+          .consume(refreshToken)
+          .then(() => write('RefreshToken', { grantId })),
+        node.accounts.disable(id, {}),
+        write('AuthorizationCode', { grantId }),
+        store(artifacts, 'Session', { uid, accountId: id, authorizations } as never, { value: session }),
+        node.sessions.start({ uid, userId: id, amr: ['pwd'] }),
+        node.sessions.endAll({ userId: id }, {}),
+      ]);
+    }),
+  );
+  // What is refused is what came too late: the engine's own answer to a grant that has ended.
+  const refused = outcomes.flat().flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  expect(refused.filter(({ error }) => error !== 'invalid_grant')).toEqual([]);
+  expect(outcomes.map((of) => of[3])).toEqual(people.map(() => ({ status: 'fulfilled', value: 'done' })));
+  for (const [model, value] of written) expect(await artifacts.adapterFor(model).find(value)).toBeUndefined();
+  await node.close();
+}, 120_000);
+
+function artifactStore() {
+  return createArtifactStore({ pool: database.pool, refreshSuccessorKey: randomBytes(32), refreshGrace: 10 });
+}
+
+async function untilSomebodyWaits(): Promise<void> {
+  const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  while ((await database.pool.query(waiting)).rowCount === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+}
