@@ -22,11 +22,15 @@ export function requireNode() {
   fail(`Daemun needs Node.js ${MINIMUM_NODE.join('.')} or newer; this is ${process.versions.node}.`);
 }
 
-/** `dev` also installs what tests need. `npm ci` leaves nothing behind that the lock file does not name. */
-export async function prepare({ dev = false } = {}) {
-  if (isInstalled(dev) && isBuilt()) return;
+/**
+ * `dev` also installs what tests need. `onlyMissing` leaves packages alone that are there, if not the newest: exchanging them would
+ * pull them from under a service that runs from the same checkout.
+ */
+export async function prepare({ dev = false, onlyMissing = false } = {}) {
+  const isReady = () => (onlyMissing ? hasBuildTools() : isInstalled(dev));
+  if (isReady() && isBuilt()) return;
   await underLock(async () => {
-    if (!isInstalled(dev)) install(dev);
+    if (!isReady()) install(dev);
     if (!isBuilt()) await build();
   });
 }
@@ -154,6 +158,7 @@ async function listenWhenFree(path) {
       server.once('error', resolve).listen(path, () => resolve());
     });
     if (!failure) {
+      process.once('exit', () => rmSync(path, { force: true }));
       return () => {
         server.close();
         for (const socket of waiting) socket.destroy();

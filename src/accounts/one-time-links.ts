@@ -117,8 +117,8 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
           if (!(await consumeLink(tx, link.token, 'set_password'))) return { kind: 'spent' };
           await setPassword(tx, id, hashed);
           await forgetFailures(tx, id);
-          await endAccess(tx, id);
           await endSessionsOf(tx, id);
+          await endAccess(tx, id);
           await audit.in(tx).passwordChanged({ userId: id, how: 'invitation' }, by);
           const account = (await readAccount(tx, id))!;
           await notify(tx, account, 'password_changed');

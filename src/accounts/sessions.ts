@@ -3,6 +3,7 @@ import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
 import type { Logger } from '../platform/logger.ts';
 import { isAccountId } from './account.ts';
+import { waitForLocks } from './accounts.store.ts';
 import { deviceName, printableUserAgent } from './device-name.ts';
 import { createSessionStore, endSessionsOf, type UserSession } from './sessions.store.ts';
 
@@ -70,6 +71,7 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
     // Ending a session locks grants and tokens that requests under way lock too.
     return retryConflicts(() =>
       database.prisma.$transaction(async (tx) => {
+        await waitForLocks(tx);
         const ended = await endSessionsOf(tx, userId, which);
         for (const uid of ended) {
           await endSession(tx, uid);

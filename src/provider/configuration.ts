@@ -7,6 +7,7 @@ import { type CookieKeys, cookiesFor } from './cookies.ts';
 import { type Client, type Configuration, type EngineContext, errors } from './engine.ts';
 import { type Lifetimes, lifetimesFor } from './lifetimes.ts';
 import { interactionPrompts } from './prompts.ts';
+import { publicFetch } from './public-fetch.ts';
 import { mayRevoke } from './token-access.ts';
 
 const SIGNATURES = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'] as const;
@@ -133,7 +134,7 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
       dPoPSigningAlgValues: ['ES256', 'EdDSA', 'Ed25519'],
     },
     assertJwtClientAuthClaimsAndHeader,
-    fetch: (url, options) => globalThis.fetch(url, { ...options, redirect: 'error' }),
+    fetch: publicFetch,
     fetchResponseBodyLimits: { jwks_uri: BODY_LIMIT, sector_identifier_uri: BODY_LIMIT },
     enableHttpPostMethods: false,
   };

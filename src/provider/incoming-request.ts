@@ -34,7 +34,11 @@ export async function readRequest(ctx: Context, route: Route): Promise<IncomingM
   if (route.name === 'pushed_authorization_request' && isUnsigned(new URLSearchParams(form).get('request') ?? '')) {
     return refuse(ctx, route, 'Unsigned request objects are not supported.', 'request_not_supported');
   }
-  return withBody(withStrictProof(req), withoutAmbiguousJwts(form));
+  const request = withStrictProof(req);
+  const strictForm = withoutAmbiguousJwts(form);
+  if (strictForm === form) return withBody(request, body);
+  const length = String(Buffer.byteLength(strictForm));
+  return withBody(withHeaders(request, { 'content-length': length }), Buffer.from(strictForm));
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 
 const FORM = 'application/x-www-form-urlencoded';
 
@@ -19,19 +19,17 @@ export function hasNul(body: Buffer): boolean {
   return body.includes(0) || body.includes('%00');
 }
 
-/** The same request with a body that is still to be read: what was checked is what the engine reads. */
-export function withBody(request: IncomingMessage, body: string): IncomingMessage {
-  const bytes = Buffer.from(body);
+/** The same request with its body unread again: what was checked is what the engine reads. */
+export function withBody(request: IncomingMessage, body: Buffer): IncomingMessage {
   return Object.create(request, {
     readable: { value: true },
     readableEncoding: { value: null },
-    headers: { value: { ...request.headers, 'content-length': String(bytes.length), 'transfer-encoding': undefined } },
-    iterator: { value: () => once(bytes) },
+    iterator: { value: () => once(body) },
   });
 }
 
-export function withHeaders(request: IncomingMessage, headers: IncomingMessage['headers']): IncomingMessage {
-  return Object.create(request, { headers: { value: headers } });
+export function withHeaders(request: IncomingMessage, headers: IncomingHttpHeaders): IncomingMessage {
+  return Object.create(request, { headers: { value: { ...request.headers, ...headers } } });
 }
 
 /** The same request as if it had been a GET to this address. */

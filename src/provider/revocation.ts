@@ -41,7 +41,10 @@ export async function endSession(tx: Transaction, sessionUid: string): Promise<v
     UPDATE protocol_artifacts
     SET revoked_at = now(), payload = '{}', expires_at = least(expires_at, now() + interval '1 hour')
     WHERE uid = ${sessionUid} AND kind = 'Session' AND revoked_at IS NULL`;
-  await endGrants(tx, sessions.flatMap(({ payload }) => grantsOf(JSON.parse(payload))));
+  await endGrants(
+    tx,
+    sessions.flatMap(({ payload }) => grantsOf(JSON.parse(payload))),
+  );
 }
 
 interface GrantId {

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import type { IncomingHttpHeaders } from 'node:http';
 
 /** Where callers hand us JWTs that the engine reads: it takes the last of two equal members, and other spellings of base64url. */
 const PARAMETERS = ['client_assertion', 'request', 'id_token_hint'];
@@ -26,7 +27,7 @@ export function withoutAmbiguousJwts(encoded: string): string {
 }
 
 /** A proof of possession comes in a header. */
-export function withoutAmbiguousProof<T extends { dpop?: string | string[] }>(headers: T): T {
+export function withoutAmbiguousProof(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const { dpop } = headers;
   return dpop === undefined || hasOneReading(String(dpop)) ? headers : { ...headers, dpop: UNREADABLE };
 }
@@ -41,7 +42,8 @@ function isPlainObject(part: string): boolean {
   const text = bytes.toString('utf8');
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && !Array.isArray(value) && countMembers(value) === countNames(text);
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject && countMembers(value) === countNames(text);
   } catch {
     // No JSON, or nested deeper than anybody means.
     return false;

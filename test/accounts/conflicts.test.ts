@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createArtifactStore } from '../../src/provider/adapter.ts';
 import { endAccountAccess, endSession } from '../../src/provider/revocation.ts';
@@ -96,41 +97,42 @@ describe('a transaction that ends access, chosen by the database as the victim o
   }, 60_000);
 });
 
-test('S-158 disabling people while their sign-ins and refreshes are written ends them all, and nobody sees a deadlock', async () => {
+test('S-158 disabling somebody while sign-ins and refreshes are written ends them all, and nobody sees a deadlock', async () => {
   const node = startNode(database, { endAccess: endAccountAccess, endSession });
   const artifacts = artifactStore();
-  const people = await Promise.all(Array.from({ length: 10 }, () => signedIn(node)));
-  const written: [string, string][] = [];
-  const write = async (model: string, payload: object) => {
-    written.push([model, await store(artifacts, model, payload)]);
-  };
-  const outcomes = await Promise.all(
-    people.map(async ({ id, uid }) => {
-      const grantId = await storeGrant(artifacts, { accountId: id });
-      const authorizations = { client: { grantId, sid: newValue() } };
-      const session = await store(artifacts, 'Session', { uid, accountId: id, authorizations } as never);
-      const refreshToken = await storeRefreshToken(artifacts, grantId);
-      written.push(['Session', session], ['Grant', grantId], ['RefreshToken', refreshToken]);
-      return Promise.allSettled([
-        node.sessions.end({ userId: id, uid }, {}),
-        write('AccessToken', { grantId }),
-        artifacts
-          .adapterFor('RefreshToken')
-          .consume(refreshToken)
-          .then(() => write('RefreshToken', { grantId })),
-        node.accounts.disable(id, {}),
-        write('AuthorizationCode', { grantId }),
-        store(artifacts, 'Session', { uid, accountId: id, authorizations } as never, { value: session }),
-        node.sessions.start({ uid, userId: id, amr: ['pwd'] }),
-        node.sessions.endAll({ userId: id }, {}),
-      ]);
-    }),
-  );
-  // What is refused is what came too late: the engine's own answer to a grant that has ended.
-  const refused = outcomes.flat().flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-  expect(refused.filter(({ error }) => error !== 'invalid_grant')).toEqual([]);
-  expect(outcomes.map((of) => of[3])).toEqual(people.map(() => ({ status: 'fulfilled', value: 'done' })));
-  for (const [model, value] of written) expect(await artifacts.adapterFor(model).find(value)).toBeUndefined();
+  for (let round = 0; round < 15; round++) {
+    const { id, uid } = await signedIn(node);
+    const grantId = await storeGrant(artifacts, { accountId: id });
+    const session = { uid, accountId: id, authorizations: { client: { grantId, sid: newValue() } } } as never;
+    const cookie = await store(artifacts, 'Session', session);
+    const refreshToken = await storeRefreshToken(artifacts, grantId);
+    const values: [string, string][] = [
+      ['Session', cookie],
+      ['Grant', grantId],
+      ['RefreshToken', refreshToken],
+    ];
+    const issue = async (model: string) => {
+      values.push([model, await store(artifacts, model, { grantId })]);
+    };
+    const [disabling, ...others] = await Promise.allSettled([
+      node.accounts.disable(id, {}),
+      node.sessions.end({ userId: id, uid }, {}),
+      node.sessions.endAll({ userId: id }, {}),
+      issue('AccessToken'),
+      artifacts
+        .adapterFor('RefreshToken')
+        .consume(refreshToken)
+        .then(() => issue('RefreshToken')),
+      store(artifacts, 'Session', session, { value: cookie }),
+      node.sessions.start({ uid, userId: id, amr: ['pwd'] }),
+      issue('AuthorizationCode'),
+    ]);
+    expect(disabling).toEqual({ status: 'fulfilled', value: 'done' });
+    // What came too late is refused in many ways, but never by this one.
+    const refusals = others.map((other) => (other.status === 'rejected' ? inspect(other.reason, { depth: 6 }) : ''));
+    expect(refusals.filter((text) => /40P01|P2034|deadlock/i.test(text))).toEqual([]);
+    for (const [model, value] of values) expect(await artifacts.adapterFor(model).find(value)).toBeUndefined();
+  }
   await node.close();
 }, 120_000);
 

@@ -68,7 +68,7 @@ export async function startNode(store: ArtifactStore): Promise<Node> {
       clientCredentials: { enabled: true },
       dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 1) },
     },
-    findAccount: async (_ctx, accountId) => ({ accountId, claims: async () => ({ sub: accountId }) }),
+    findAccount: async (_ctx: unknown, accountId: string) => ({ accountId, claims: async () => ({ sub: accountId }) }),
     issueRefreshToken: async () => true,
     rotateRefreshToken: true,
     pkce: { required: () => false },

@@ -36,8 +36,8 @@ beforeEach(() => {
 async function signIn() {
   const { provider } = node;
   const grantId = await grantAccess(node);
-  const session = new provider.Session({ accountId: ACCOUNT, loginTs: now(), uid: newValue() } as never);
-  Object.assign(session, { authorizations: { client: { grantId, sid: newValue() } } });
+  const authorizations = { client: { grantId, sid: newValue() } };
+  const session = Object.assign(new provider.Session(), { accountId: ACCOUNT, loginTs: now(), authorizations });
   const cookie = await (session as unknown as { save(ttl: number): Promise<string> }).save(86_400);
   const { code } = await issueCode(node, { grantId, expiresWithSession: true, sessionUid: session.uid });
   return { cookie: { cookie: `_session=${cookie}` }, code, uid: session.uid, grantId };

@@ -1,4 +1,5 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
 import * as oidc from 'openid-client';
@@ -231,7 +232,18 @@ describe('with a signed assertion (private_key_jwt)', () => {
     expect((await present(await assertion({ iat: now() + 10, nbf: now() + 10 }))).status).toBe(200);
   });
 
-  test('S-043 S-075 S-077 S-078 the algorithm and the key are ours to choose, not the header’s', async () => {
+  test('S-080 one that can be read in two ways is refused, though its signature is right', async () => {
+    const [header] = (await assertion()).split('.');
+    const claims = { iss: client.id, aud: flow.issuer, jti: randomUUID(), exp: now() + 60 };
+    const text = `{"sub":"other","sub":"${client.id}",${JSON.stringify(claims).slice(1)}`;
+    const input = `${header}.${Buffer.from(text).toString('base64url')}`;
+    const options = { key: pair.privateKey, dsaEncoding: 'ieee-p1363' } as const;
+    const signature = sign('sha256', Buffer.from(input), options).toString('base64url');
+    expect([(await present(`${input}.${signature}`)).status]).toEqual([400]);
+    expect((await present(`${await assertion()}=`)).status).toBe(400);
+  });
+
+  test('S-043 S-075 S-076 S-077 S-078 the algorithm and the key are ours to choose, not the header’s', async () => {
     const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const strangerJwk = stranger.publicKey.export({ format: 'jwk' });
     const publicPem = pair.publicKey.export({ format: 'pem', type: 'spki' }) as string;
@@ -256,6 +268,24 @@ describe('with a signed assertion (private_key_jwt)', () => {
       expect([400, 401]).toContain(status);
       expect(['invalid_client', 'invalid_request']).toContain(json.error);
     }
+  });
+
+  test('S-176 keys are not fetched from private addresses or over plain http, and failing is a clean refusal', async () => {
+    let calls = 0;
+    const trap = createServer((socket) => {
+      calls++;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => trap.listen(0, '127.0.0.1', resolve));
+    const { port } = trap.address() as AddressInfo;
+    for (const host of [`http://127.0.0.1:${port}`, `https://127.0.0.1:${port}`, `https://localhost:${port}`]) {
+      const metadata = { grant_types, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: `${host}/keys` };
+      const remote = await flow.register({ metadata });
+      const answer = await present(await assertion({ iss: remote.id, sub: remote.id }));
+      expect([host, answer.status, answer.json.error]).toEqual([host, 401, 'invalid_client']);
+    }
+    expect(calls).toBe(0);
+    await new Promise((resolve) => trap.close(resolve));
   });
 
   test('S-040 a client with a key cannot do without it', async () => {

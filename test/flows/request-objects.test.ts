@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -133,6 +133,16 @@ describe('S-043 S-075 a request object is refused when it is', () => {
       async () => new SignJWT(await inside()).setProtectedHeader({ alg: 'RS512', kid: 'k1' }).sign(pair.privateKey),
     ],
     ['tampered with', async () => (await signed()).replace(/\.([^.]{20})/, '.AAAAAAAAAAAAAAAAAAAA')],
+    [
+      'holding a member twice (S-080)',
+      async () => {
+        const [header, payload] = (await signed()).split('.');
+        const text = Buffer.from(payload!, 'base64url').toString().replace('{', '{"scope":"email",');
+        const input = `${header}.${Buffer.from(text).toString('base64url')}`;
+        return `${input}.${sign('sha256', Buffer.from(input), pair.privateKey).toString('base64url')}`;
+      },
+    ],
+    ['in another spelling of base64url (S-080)', async () => `${await signed()}=`],
     ['cut short', async () => (await signed()).slice(0, -4)],
     ['repeating a parameter', () => signed({ scope: ['openid', 'email'] })],
     ['full of NUL', () => signed({ scope: '\u0000' })],

@@ -40,11 +40,14 @@ function environmentOf(variables: Record<string, string> = {}) {
   return { PATH: process.env.PATH, CALLS: calls, npm_execpath: join(checkout, 'npm/npm-cli.js'), ...variables };
 }
 
-function prepare(variables: Record<string, string> = {}, dev = false) {
+function prepare(variables: Record<string, string> = {}, options: { dev?: true; onlyMissing?: true } = {}) {
   rmSync(calls, { force: true });
   const { status, stderr } = spawnSync(
     process.execPath,
-    ['-e', `import(${JSON.stringify(join(checkout, 'scripts/prepare.mjs'))}).then((m) => m.prepare({ dev: ${dev} }))`],
+    [
+      '-e',
+      `import(${JSON.stringify(join(checkout, 'scripts/prepare.mjs'))}).then((m) => m.prepare(${JSON.stringify(options)}))`,
+    ],
     {
       // Not the checkout: `bin/daemun.mjs` may be called from anywhere.
       cwd: tmpdir(),
@@ -103,7 +106,7 @@ test('a build that was killed leaves the old output whole and is done again', ()
 });
 
 test('tests get the development packages, and a start afterwards keeps them', () => {
-  expect(prepare({}, true).calls[0]).toBe('npm ci --include=dev');
+  expect(prepare({}, { dev: true }).calls[0]).toBe('npm ci --include=dev');
   expect(prepare().calls).toEqual([]);
   lock('3.0.0');
   expect(prepare().calls[0]).toBe('npm ci --include=dev');
@@ -111,7 +114,7 @@ test('tests get the development packages, and a start afterwards keeps them', ()
 
 test('a start that was installed without them installs them for tests', () => {
   prepare();
-  expect(prepare({}, true).calls).toEqual(['npm ci --include=dev']);
+  expect(prepare({}, { dev: true }).calls).toEqual(['npm ci --include=dev']);
 });
 
 test('packages that somebody installed by hand are taken when they fit the lock file', () => {
@@ -124,6 +127,13 @@ test('packages that somebody installed by hand are taken when they fit the lock 
   rmSync(join(checkout, 'node_modules/.daemun-installed'));
   installed('0.9.0');
   expect(prepare().calls[0]).toBe('npm ci --omit=dev');
+});
+
+test('a command builds what is stale and installs only what is missing, because a service may be running', () => {
+  expect(prepare({}, { onlyMissing: true }).calls).toEqual(FIRST_START);
+  lock('2.0.0');
+  write('src/main.ts', 'changed');
+  expect(prepare({}, { onlyMissing: true }).calls).toEqual(['generate', 'compile']);
 });
 
 test('two starts at once do the work once', async () => {
