@@ -72,6 +72,8 @@ async function serviceEnvironment(directory, postgres) {
     DAEMUN_BCRYPT_COST: String(BCRYPT_COST),
     DAEMUN_SIGN_INS_PER_ADDRESS: '1000000',
     DAEMUN_TOKEN_FAILURES_PER_CLIENT: '1000000',
+    DAEMUN_TOKEN_FAILURES_PER_ADDRESS: '1000000',
+    DAEMUN_STRANGERS_PER_ADDRESS: '1000000',
     DAEMUN_PLAYGROUND: 'off',
     ...(postgres ? { DATABASE_URL: postgres.url } : { DATA_DIR: join(directory, 'data') }),
   };

@@ -1,13 +1,15 @@
 import Koa from 'koa';
 import { claimsOf } from './accounts/claims.ts';
+import { createAccountsCleanUp } from './accounts/clean-up.store.ts';
 import { createSignIn } from './accounts/sign-in.ts';
 import { openControlSocket } from './cli/control-socket.ts';
 import { createCommandExecutor } from './cli/execute.ts';
+import { createClientsCleanUp } from './clients/clean-up.store.ts';
 import type { Config } from './config/config.ts';
 import { createErrorScreens } from './interactions/error.ts';
 import { createPictureFetcher } from './interactions/fetch-picture.ts';
 import { createInteractionRoutes } from './interactions/interactions.routes.ts';
-import { registerPlayground } from './interactions/playground-client.ts';
+import { registerPlayground, retirePlayground } from './interactions/playground-client.ts';
 import { createProtocolScreens } from './interactions/protocol-screens.ts';
 import { loadScreens } from './interactions/screens.ts';
 import { requestContext } from './platform/http/context.ts';
@@ -28,6 +30,7 @@ import { openSigningKeys } from './signing-keys/signing-keys.ts';
 
 const CLEAN_UP_INTERVAL = 60_000;
 const FORGET_INTERVAL = 10 * 60_000;
+const RETENTION_INTERVAL = 60 * 60_000;
 const CLEAN_UP_BATCH = 500;
 
 /** Builds everything that has a lifetime, from the inside out: the one place that says what is made of what. */
@@ -75,11 +78,12 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
     resourceServers,
     sessions,
     audit,
+    limits,
     screens: createProtocolScreens({ screens, accounts }),
     uiLocales: screens.messages.locales,
     logger,
   });
-  if (config.playground) await registerPlayground(clients, issuer);
+  await (config.playground ? registerPlayground(clients, issuer) : retirePlayground(clients));
   const routes = createInteractionRoutes({
     issuer,
     production,
@@ -116,6 +120,11 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
 
   const stopCleanUp = periodically('clean-up', CLEAN_UP_INTERVAL, () => deleteAllExpired(artifactStore), logger);
   const stopForgetting = periodically('forgetting guesses', FORGET_INTERVAL, () => signIn.forgetStrangers(), logger);
+  const removals = [
+    createAccountsCleanUp({ pool: database.pool, sessionLifetime: config.lifetimes.session }),
+    createClientsCleanUp(database),
+  ];
+  const stopRemoving = periodically('removing what ended', RETENTION_INTERVAL, () => removeAll(removals), logger);
   const controlSocket =
     config.database.kind === 'embedded'
       ? await openControlSocket({ directory: config.database.directory, execute: createCommandExecutor(services) })
@@ -133,7 +142,7 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
       state.stopping = true;
       await controlSocket?.close();
       await server.close();
-      await Promise.all([stopCleanUp(), stopForgetting()]);
+      await Promise.all([stopCleanUp(), stopForgetting(), stopRemoving()]);
       await services.close();
     },
   };
@@ -142,4 +151,8 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
 /** In small batches, so that nobody waits long for a lock. */
 async function deleteAllExpired(store: { deleteExpired(limit: number): Promise<number> }): Promise<void> {
   while ((await store.deleteExpired(CLEAN_UP_BATCH)) === CLEAN_UP_BATCH);
+}
+
+async function removeAll(removals: (() => Promise<boolean>)[]): Promise<void> {
+  for (const remove of removals) while (await remove());
 }

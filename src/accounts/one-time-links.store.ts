@@ -10,12 +10,21 @@ export interface OneTimeLink {
   expiresAt: Date;
 }
 
+export interface NewLink {
+  purpose: Purpose;
+  userId?: string | null;
+  /** Seconds. */
+  lifetime: number;
+  /** How many older ones for the same thing stay good. */
+  keep?: number;
+}
+
 /** Makes a link, and voids older ones for the same thing. The database's clock says when it ends. */
 export async function replaceLinks(
   tx: Transaction,
-  { purpose, userId = null, lifetime }: { purpose: Purpose; userId?: string | null; lifetime: number },
+  { purpose, userId = null, lifetime, keep = 0 }: NewLink,
 ): Promise<OneTimeLink> {
-  await tx.oneTimeLink.deleteMany({ where: { purpose, userId, consumedAt: null } });
+  await voidLinks(tx, { purpose, userId, keep });
   const token = generateOneTimeToken();
   const [row] = await tx.$queryRaw<{ expiresAt: Date }[]>`
     INSERT INTO one_time_links (digest, purpose, user_id, expires_at)
@@ -23,6 +32,20 @@ export async function replaceLinks(
       now() + ${lifetime}::int * interval '1 second')
     RETURNING expires_at AS "expiresAt"`;
   return { token, expiresAt: row!.expiresAt };
+}
+
+export async function voidLinks(
+  tx: Transaction,
+  { purpose, userId = null, keep = 0 }: Omit<NewLink, 'lifetime'>,
+): Promise<void> {
+  const kept = await tx.oneTimeLink.findMany({
+    where: { purpose, userId, consumedAt: null },
+    orderBy: { createdAt: 'desc' },
+    take: keep,
+    select: { digest: true },
+  });
+  const digest = { notIn: kept.map((link) => link.digest) };
+  await tx.oneTimeLink.deleteMany({ where: { purpose, userId, consumedAt: null, digest } });
 }
 
 /** What a link is good for now; looking does not spend it. */

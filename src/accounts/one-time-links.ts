@@ -13,7 +13,14 @@ import {
   writeAccount,
 } from './new-account.ts';
 import type { Notify } from './notifications.ts';
-import { consumeLink, type OneTimeLink, type Purpose, readLink, replaceLinks } from './one-time-links.store.ts';
+import {
+  consumeLink,
+  type OneTimeLink,
+  type Purpose,
+  readLink,
+  replaceLinks,
+  voidLinks,
+} from './one-time-links.store.ts';
 import { type OneTimeToken, parseOneTimeToken } from './one-time-token.ts';
 import { setPassword } from './password-credentials.store.ts';
 import type { Passwords } from './passwords.ts';
@@ -21,6 +28,8 @@ import { endSessionsOf } from './sessions.store.ts';
 import { forgetFailures } from './sign-in.store.ts';
 
 const SETUP_LIFETIME = 24 * 3_600;
+/** Each node of a service prints one when it starts, and so does each restart. */
+const SETUP_LINKS = 5;
 const INVITATION_LIFETIME = 7 * 24 * 3_600;
 
 export type SetupInput = Pick<NewAccount, 'userName' | 'email' | 'name' | 'locale'> & { password: string };
@@ -28,7 +37,10 @@ export type SetupOutcome = { kind: 'created'; account: Account } | Refused | Con
 export type SetPasswordOutcome = { kind: 'changed'; account: Account } | Refused | { kind: 'spent' };
 
 export interface OneTimeLinks {
-  /** To be called at each start: while nobody is administrator, a new link that voids the one before. S-126 */
+  /**
+   * To be called at each start: while nobody is administrator, a new link. The newest ones are good together, because another
+   * node's start must not void what this one printed, and all end with the first that is used. S-126
+   */
   createSetup(): Promise<OneTimeLink | undefined>;
   /** For somebody to choose a password; voids earlier ones. @throws AppError not_found, when there is no such active account */
   createInvitation(userId: string, by?: AuditContext): Promise<OneTimeLink>;
@@ -65,7 +77,7 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
       prisma.$transaction(async (tx) => {
         await lockAdministratorCreation(tx);
         if (await administratorExists(tx)) return undefined;
-        const link = await replaceLinks(tx, { purpose: 'setup', lifetime: SETUP_LIFETIME });
+        const link = await replaceLinks(tx, { purpose: 'setup', lifetime: SETUP_LIFETIME, keep: SETUP_LINKS - 1 });
         await audit.in(tx).setupLinkCreated({}, { actor: 'system' });
         return link;
       }),
@@ -94,6 +106,7 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
           await lockAdministratorCreation(tx);
           if (await administratorExists(tx)) return { kind: 'spent' };
           if (!(await consumeLink(tx, link.token, 'setup'))) return { kind: 'spent' };
+          await voidLinks(tx, { purpose: 'setup' });
           const account = await writeAccount(tx, prepared);
           await audit.in(tx).userCreated({ userId: account.id, isAdministrator: true }, by);
           await audit.in(tx).administratorCreated({ userId: account.id, how: 'setup' }, by);

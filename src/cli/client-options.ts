@@ -24,6 +24,8 @@ export interface ClientOptions {
   contact?: string[];
   idTokenAlg?: string;
   accessTokenLifetime?: number;
+  idTokenLifetime?: number;
+  refreshTokenLifetime?: number;
   metadata?: Record<string, unknown>;
 }
 
@@ -58,6 +60,8 @@ export function addClientOptions(command: Command, context: CommandContext): Com
     .option('--contact <email>', 'may be repeated', collect)
     .option('--id-token-alg <algorithm>', 'RS256, PS256, ES256 or EdDSA')
     .option('--access-token-lifetime <duration>', 'shorter than the server default', seconds)
+    .option('--id-token-lifetime <duration>', 'shorter than the server default', seconds)
+    .option('--refresh-token-lifetime <duration>', 'unused, shorter than the server default', seconds)
     .option('--metadata <file>', 'further RFC 7591 members, a JSON object; options win', jsonFile(context))
     .option('--json', 'print JSON');
 }
@@ -80,6 +84,8 @@ export function changesOf(options: ClientOptions, unset: string[] = []): ClientC
     contacts: options.contact,
     id_token_signed_response_alg: options.idTokenAlg,
     access_token_lifetime: options.accessTokenLifetime,
+    id_token_lifetime: options.idTokenLifetime,
+    refresh_token_lifetime: options.refreshTokenLifetime,
   };
   const given = Object.entries(members).filter(([, value]) => value !== undefined);
   const removed = unset.filter((name) => name !== 'resources').map((name): [string, null] => [name, null]);

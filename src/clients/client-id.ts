@@ -9,6 +9,13 @@ const CHOSEN = /^[A-Za-z0-9][A-Za-z0-9._~-]{2,63}$/;
 /** Subjects of people are UUIDs, with or without hyphens in the eyes of a careless reader. */
 const UUID_LIKE = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
 
+/** Anything else is no id of ours, and some of it PostgreSQL would refuse to read. */
+const POSSIBLE = /^[\x21-\x7e]{1,64}$/;
+
+export function isPossibleClientId(id: string): boolean {
+  return POSSIBLE.test(id);
+}
+
 /** A random id: no client ever chooses its own. @see RFC 9700 4.15.1 */
 export function generateClientId(): string {
   return Array.from({ length: LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');

@@ -8,7 +8,8 @@ import { webUriProblem } from './web-uri.ts';
 const SIGNATURE_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 
 /** One minute at least, so that a token outlives the request it is made for; a day at most. */
-const accessTokenLifetime = z.int().min(60).max(86_400);
+const tokenLifetime = z.int().min(60).max(86_400);
+const refreshTokenLifetime = z.int().min(60).max(31_536_000);
 const maxAge = z.int().min(0).max(31_536_000);
 const uriList = z.array(z.string().min(1)).max(50).refine(isDistinct, 'must not repeat an address');
 const webUri = webUriSchema({ httpsOnly: false });
@@ -48,7 +49,8 @@ const members = z.strictObject({
     .default('client_secret_basic'),
   application_type: z.enum(['web', 'native']).optional(),
   jwks: jwks.optional(),
-  jwks_uri: webUri.optional(),
+  // Only https is ever fetched.
+  jwks_uri: webUriSchema({ httpsOnly: true }).optional(),
   scope: scope.optional(),
   client_uri: webUri.optional(),
   logo_uri: webUri.optional(),
@@ -64,7 +66,9 @@ const members = z.strictObject({
   initiate_login_uri: webUriSchema({ httpsOnly: true }).optional(),
   subject_type: z.literal('public').optional(),
   /** Our own: seconds, shorter than the server's default. */
-  access_token_lifetime: accessTokenLifetime.optional(),
+  access_token_lifetime: tokenLifetime.optional(),
+  id_token_lifetime: tokenLifetime.optional(),
+  refresh_token_lifetime: refreshTokenLifetime.optional(),
 });
 
 const schema = members

@@ -4,6 +4,7 @@ import { preparedStatement } from '../audit/prepared-statement.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
 import type { ClientDetails, RelyingParty } from './client.ts';
+import { isPossibleClientId } from './client-id.ts';
 import type { ClientMetadata } from './client-metadata.ts';
 import { type ClientSecret, digestOfClientSecret, hintOfClientSecret } from './client-secret.ts';
 
@@ -24,9 +25,6 @@ const FIND = `SELECT c.id, c.name, c.metadata, c.is_first_party AS "isFirstParty
       WHERE s.client_id = c.id AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.id DESC) AS "secretDigests"
   FROM clients c WHERE c.id = ANY($1::text[])`;
 
-/** Anything else is no id of ours, and some of it PostgreSQL would refuse to read. */
-const POSSIBLE_ID = /^[\x21-\x7e]{1,64}$/;
-
 /**
  * The hot look-up: what is asked at the same moment goes into one prepared statement. It is sent after the last of them
  * asked, so every answer is as fresh as a statement of its own would have been.
@@ -40,18 +38,18 @@ export function createClientFinder(pool: Pool): (id: string) => Promise<RelyingP
       return ids.map((id) => byId.get(id));
     },
   });
-  return async (id) => (POSSIBLE_ID.test(id) ? find(id) : undefined);
+  return async (id) => (isPossibleClientId(id) ? find(id) : undefined);
 }
 
 export async function readClient(tx: Transaction, id: string): Promise<ClientDetails | undefined> {
-  if (!POSSIBLE_ID.test(id)) return undefined;
+  if (!isPossibleClientId(id)) return undefined;
   const row = await tx.client.findUnique({ where: { id }, include: withSecrets });
   return row ? detailsOf(row) : undefined;
 }
 
 /** Reads a client that is about to change; whoever changes it too waits. */
 export async function lockClient(tx: Transaction, id: string): Promise<ClientDetails | undefined> {
-  if (!POSSIBLE_ID.test(id)) return undefined;
+  if (!isPossibleClientId(id)) return undefined;
   await tx.$queryRaw`SELECT id FROM clients WHERE id = ${id} FOR NO KEY UPDATE`;
   return readClient(tx, id);
 }

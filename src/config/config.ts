@@ -13,7 +13,12 @@ export interface Config {
   trustedProxies: string[];
   lifetimes: Lifetimes;
   passwords: { hash: 'bcrypt' | 'argon2id'; bcryptCost: number; minimumLength: number };
-  limits: { signInPerAddressPerMinute: number; tokenFailuresPerClientPerMinute: number };
+  limits: {
+    signInPerAddressPerMinute: number;
+    tokenFailuresPerClientPerMinute: number;
+    tokenFailuresPerAddressPerMinute: number;
+    strangersPerAddressPerMinute: number;
+  };
   branding: { name: string; logoUrl?: string; accentColor?: string; accentColorDark?: string };
   templatesDirectory?: string;
   logLevel: 'silent' | 'error' | 'warn' | 'info' | 'debug';

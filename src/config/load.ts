@@ -49,6 +49,8 @@ export function loadConfig(env: Environment = process.env): Config {
     limits: {
       signInPerAddressPerMinute: given.DAEMUN_SIGN_INS_PER_ADDRESS,
       tokenFailuresPerClientPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_CLIENT,
+      tokenFailuresPerAddressPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_ADDRESS,
+      strangersPerAddressPerMinute: given.DAEMUN_STRANGERS_PER_ADDRESS,
     },
     branding: {
       name: given.DAEMUN_BRAND_NAME,

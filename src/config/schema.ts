@@ -160,7 +160,7 @@ export const sections = {
       type: 'duration',
       default: '14d',
       meaning: 'How long a browser stays signed in.',
-      schema: duration('1m', '400d'),
+      schema: duration('1m', '30d'),
     }),
     DAEMUN_INTERACTION_LIFETIME: variable({
       type: 'duration',
@@ -198,6 +198,20 @@ export const sections = {
       type: 'number a minute',
       default: '30',
       meaning: 'Failed client authentications of one client from one address before 429.',
+      schema: integer(1, 1_000_000),
+    }),
+    DAEMUN_TOKEN_FAILURES_PER_ADDRESS: variable({
+      type: 'number a minute',
+      default: '300',
+      meaning:
+        'Failed client authentications from one address (IPv6: one /64), whichever client they named, before 429.',
+      schema: integer(1, 1_000_000),
+    }),
+    DAEMUN_STRANGERS_PER_ADDRESS: variable({
+      type: 'number a minute',
+      default: '600',
+      meaning:
+        'Sign-ins begun, requests pushed without a secret and sign-outs from one address (IPv6: one /64) before 429. Browsers that are signed in begin as many sign-ins as they like.',
       schema: integer(1, 1_000_000),
     }),
   },

@@ -1,10 +1,13 @@
 import type { Clients } from '../clients/clients.ts';
-import { playgroundClient } from './playground.ts';
+import { PLAYGROUND_CLIENT_ID, playgroundClient } from './playground.ts';
 
 const BY_START = { actor: 'system' };
 
-/** Registers the built-in client of the playground, or moves it to the issuer of this start. */
-export async function registerPlayground(clients: Pick<Clients, 'show' | 'create' | 'update'>, issuer: string) {
+/** Registers the built-in client of the playground, or brings it back, moved to the issuer of this start. */
+export async function registerPlayground(
+  clients: Pick<Clients, 'show' | 'create' | 'update' | 'enable'>,
+  issuer: string,
+): Promise<void> {
   const { id, name, redirectUri, postLogoutRedirectUri, scopes } = playgroundClient(issuer);
   const metadata = {
     redirect_uris: [redirectUri],
@@ -15,6 +18,7 @@ export async function registerPlayground(clients: Pick<Clients, 'show' | 'create
     scope: scopes.join(' '),
   };
   const existing = await clients.show(id);
+  if (existing?.state === 'disabled') await clients.enable(id, BY_START);
   if (existing?.metadata.redirect_uris?.includes(redirectUri)) return;
   const outcome = existing
     ? await clients.update(id, { metadata }, BY_START)
@@ -22,4 +26,9 @@ export async function registerPlayground(clients: Pick<Clients, 'show' | 'create
   if (outcome.kind === 'refused') {
     throw new Error(`the playground was not registered: ${outcome.problems.map(({ message }) => message).join(' ')}`);
   }
+}
+
+/** Where there is no playground its client is worth nothing, whatever an earlier start left in the database. S-178 */
+export async function retirePlayground(clients: Pick<Clients, 'disable'>): Promise<void> {
+  await clients.disable(PLAYGROUND_CLIENT_ID, BY_START);
 }

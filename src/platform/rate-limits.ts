@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Middleware } from 'koa';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { tooManyRequests } from './errors.ts';
@@ -9,15 +10,44 @@ export type RateDecision = { allowed: true } | { allowed: false; retryAfter: num
 export interface RateLimiter {
   /** Takes one try. */
   take(key: string): Promise<RateDecision>;
+  /** Whether a try would be allowed now. Nothing is counted or kept. */
+  peek(key: string): Promise<RateDecision>;
   /** Gives a try back that should not have counted. */
   giveBack(key: string): Promise<void>;
 }
 
+/** Who fills the memory with keys makes the oldest be forgotten, nothing else. */
+const MOST_KEYS = 10_000;
+const LONGEST_KEY = 128;
+
 /** Counts in this process: a node's own limit, gone with it. What protects one account is counted in the database instead. */
-export function createRateLimiter({ points, seconds }: { points: number; seconds: number }): RateLimiter {
+export function createRateLimiter({
+  points,
+  seconds,
+  mostKeys = MOST_KEYS,
+}: {
+  points: number;
+  seconds: number;
+  mostKeys?: number;
+}): RateLimiter {
   const limiter = new RateLimiterMemory({ points, duration: seconds });
+  const kept = new Set<string>();
+
+  /** Oldest first, so that the first is the next to go. */
+  async function keep(key: string): Promise<void> {
+    if (kept.has(key) && (await limiter.get(key))) return;
+    kept.delete(key);
+    kept.add(key);
+    if (kept.size <= mostKeys) return;
+    const [oldest] = kept;
+    kept.delete(oldest!);
+    await limiter.delete(oldest!);
+  }
+
   return {
-    async take(key) {
+    async take(given) {
+      const key = shortened(given);
+      await keep(key);
       try {
         await limiter.consume(key);
         return { allowed: true };
@@ -29,27 +59,46 @@ export function createRateLimiter({ points, seconds }: { points: number; seconds
         return { allowed: false, retryAfter, isFirst: consumedPoints === points + 1 };
       }
     },
-    async giveBack(key) {
+    async peek(given) {
+      const state = await limiter.get(shortened(given));
+      if (!state || state.consumedPoints < points) return { allowed: true };
+      return { allowed: false, retryAfter: Math.max(1, Math.ceil(state.msBeforeNext / 1000)), isFirst: false };
+    },
+    async giveBack(given) {
+      const key = shortened(given);
       const state = await limiter.get(key);
       if (state && state.consumedPoints > 0) await limiter.reward(key);
     },
   };
 }
 
+function shortened(key: string): string {
+  return key.length <= LONGEST_KEY ? key : createHash('sha256').update(key).digest('base64');
+}
+
 export interface RateLimits {
   /** Password attempts, by `addressKey`. */
   signIn: RateLimiter;
-  /** Client authentications, by `clientKey`: taken before, given back after a success, so that only failures count. S-046 */
+  /** Failed client authentications, by `clientKey`. S-046 */
   clientAuthentication: RateLimiter;
+  /** The same by `addressKey` alone, for whoever tries many clients, or none that exist. S-046 */
+  clientAuthenticationByAddress: RateLimiter;
+  /** What strangers make us keep: sign-ins they begin, requests they push, sign-outs. By `addressKey`. */
+  strangers: RateLimiter;
 }
 
 export function createRateLimits(limits: {
   signInPerAddressPerMinute: number;
   tokenFailuresPerClientPerMinute: number;
+  tokenFailuresPerAddressPerMinute: number;
+  strangersPerAddressPerMinute: number;
 }): RateLimits {
+  const perMinute = (points: number) => createRateLimiter({ points, seconds: 60 });
   return {
-    signIn: createRateLimiter({ points: limits.signInPerAddressPerMinute, seconds: 60 }),
-    clientAuthentication: createRateLimiter({ points: limits.tokenFailuresPerClientPerMinute, seconds: 60 }),
+    signIn: perMinute(limits.signInPerAddressPerMinute),
+    clientAuthentication: perMinute(limits.tokenFailuresPerClientPerMinute),
+    clientAuthenticationByAddress: perMinute(limits.tokenFailuresPerAddressPerMinute),
+    strangers: perMinute(limits.strangersPerAddressPerMinute),
   };
 }
 

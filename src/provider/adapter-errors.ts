@@ -1,3 +1,4 @@
+import { interactionExpired } from '../platform/errors.ts';
 import { errors } from './engine.ts';
 
 const LABELS: Record<string, string> = {
@@ -19,6 +20,7 @@ export function alreadySpent(model: string): Error {
 
 /** Its grant was revoked, or what would be stored again was spent meanwhile. */
 export function cannotStore(model: string): Error {
+  if (model === 'Interaction') return interactionExpired();
   if (model === 'ReplayDetection') return new errors.InvalidRequest('a JWT that may be used once was used before');
   return new errors.InvalidGrant('grant is revoked or the token was used meanwhile');
 }

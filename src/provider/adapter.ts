@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { Pool } from 'pg';
+import { interactionExpired } from '../platform/errors.ts';
 import { alreadySpent, cannotStore } from './adapter-errors.ts';
 import { createFailureCount } from './artifact-attempts.ts';
 import { createExpiredDeletion } from './artifact-clean-up.ts';
@@ -126,7 +127,9 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
       async destroy(value) {
         const id = digestOf(model, value);
         if (model === 'Grant') await revocations.endGrant(id);
-        else await write(model === 'Session' ? { end: id } : { destroy: id });
+        else if (model === 'Session') await write({ end: id });
+        // The engine destroys an interaction to go on with it, which may happen once. S-143
+        else if ((await write({ destroy: id })) === 'lost' && model === 'Interaction') throw interactionExpired();
       },
 
       async revokeByGrantId(grantId) {

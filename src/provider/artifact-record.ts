@@ -16,7 +16,7 @@ export interface ArtifactRecord {
   lifetime: number | null;
 }
 
-/** Kinds that stand on their own, by which everything else is reached when it must end. */
+/** Kinds that stand on their own, by which everything else is reached when it must end; an interaction's person is inside. */
 const HAS_ACCOUNT = new Set(['Session', 'Grant']);
 const HAS_CLIENT = new Set(['Grant', 'ClientCredentials', 'InitialAccessToken', 'RegistrationAccessToken']);
 
@@ -24,20 +24,28 @@ const HAS_CLIENT = new Set(['Grant', 'ClientCredentials', 'InitialAccessToken', 
 const LONGEST = 2 ** 31 - 1;
 
 export function recordOf(model: string, value: string, payload: AdapterPayload, lifetime?: number): ArtifactRecord {
-  const { grantId, accountId, clientId, uid, sessionUid, expiresWithSession } = payload;
+  const { grantId, clientId, uid, sessionUid, expiresWithSession } = payload;
   const text = textOf(payload);
   return {
     id: digestOf(model, value),
     kind: model,
     // An interaction remembers a grant; it does not belong to it.
     grantId: grantId && model !== 'Interaction' ? digestOf('Grant', grantId) : null,
-    accountId: (HAS_ACCOUNT.has(model) && accountId) || null,
+    accountId: accountOf(model, payload) || null,
     clientId: (HAS_CLIENT.has(model) && clientId) || null,
     uid: (model === 'Session' && uid) || null,
     sessionUid: (expiresWithSession && sessionUid) || null,
     payload: model === 'Interaction' ? sealInteraction(value, text) : text,
     lifetime: lifetime === undefined ? null : Math.max(-LONGEST, Math.min(LONGEST, Math.trunc(lifetime))),
   };
+}
+
+/** Whose it is: what an interaction holds of a person must end with everything else of theirs, above all a finished sign-in. */
+function accountOf(model: string, { accountId, result, lastSubmission, session }: AdapterPayload): string | undefined {
+  if (model === 'Interaction') {
+    return result?.login?.accountId ?? lastSubmission?.login?.accountId ?? session?.accountId;
+  }
+  return HAS_ACCOUNT.has(model) ? accountId : undefined;
 }
 
 /** The value and the model's name stay out: the one must not be in the database, the other has a column, as has `consumed`. */

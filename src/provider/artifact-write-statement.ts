@@ -70,10 +70,12 @@ function save(parameter: NextParameter, lanes: readonly Lane[]): string {
     RETURNING a.id)`;
 }
 
+/** Of many callers one finds the row. A tombstone stays. */
 function destroy(parameter: NextParameter): string {
   return `destroyed AS (
-    DELETE FROM protocol_artifacts a USING unnest(${parameter('bytea[]')}) AS d(id)
-    WHERE octet_length(d.id) = 32 AND a.id = d.id)`;
+    DELETE FROM protocol_artifacts a USING unnest(${['bytea[]', 'int4[]'].map(parameter)}) AS d(id, place)
+    WHERE octet_length(d.id) = 32 AND a.id = d.id AND a.revoked_at IS NULL
+    RETURNING d.place)`;
 }
 
 /** Leaves a tombstone for as long as a request that still holds the artifact may try to save it again. */
@@ -87,10 +89,11 @@ function end(parameter: NextParameter): string {
 
 const STEPS = { consume, save, destroy, end };
 
-/** The answer has the places of consumptions that were won (true) and of saves that were refused (false). */
+/** The answer has the places of consumptions and destructions that were won (true) and of saves that were refused (false). */
 const ANSWERS: Partial<Record<Lane, string>> = {
   consume: 'SELECT place, true FROM consumed',
   save: 'SELECT place, false FROM due WHERE id NOT IN (SELECT id FROM saved)',
+  destroy: 'SELECT place, true FROM destroyed',
 };
 
 /** One statement for all writes that are due, of whatever kinds they are. */
@@ -117,6 +120,7 @@ export function writeParameters(due: DueWrites, refreshGrace: number): unknown[]
             'bytea',
             due.destroy.map(([, { destroy }]) => destroy),
           ),
+          binaryIntegers(due.destroy.map(([place]) => place)),
         ]
       : []),
     ...(due.end.length

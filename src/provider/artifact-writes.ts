@@ -10,7 +10,7 @@ import {
   writeStatement,
 } from './artifact-write-statement.ts';
 
-/** `lost`: somebody spent it before. `refused`: its grant is revoked, or the row may not be written again. */
+/** `lost`: somebody spent or destroyed it before. `refused`: its grant is revoked, or the row may not be written again. */
 export type WriteOutcome = 'done' | 'lost' | 'refused';
 
 /** All writes of one turn of the event loop are one statement, whatever their kinds and whoever asked. */
@@ -38,8 +38,8 @@ export function createArtifactWrites(pool: Pool, refreshGrace: number): (write: 
       for (const [place, isWon] of await statement(lanes)(writeParameters(due, refreshGrace))) {
         (isWon === 't' ? won : refused).add(Number(place));
       }
-      return writes.map(({ consume }, place) => {
-        if (consume && !won.has(place)) return 'lost';
+      return writes.map(({ consume, destroy }, place) => {
+        if ((consume || destroy) && !won.has(place)) return 'lost';
         return refused.has(place) ? 'refused' : 'done';
       });
     },

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { RelyingParty } from '../clients/client.ts';
+import { isPossibleClientId } from '../clients/client-id.ts';
 import { usesClientSecret } from '../clients/client-metadata.ts';
 import { IDENTITY_SCOPES } from './claims.ts';
 import { POLICY_MEMBER, policyFrom } from './client-policy.ts';
@@ -14,20 +15,29 @@ export type FindClient = (id: string) => Promise<RelyingParty | undefined>;
  */
 const NO_SECRET = randomBytes(32).toString('base64url');
 
+export interface ClientAdapterOptions {
+  findClient: FindClient;
+  /** @throws when this client failed too often */
+  checkFailures(ctx: EngineContext, clientId: string): Promise<void>;
+  /** @throws when strangers ask too often */
+  checkStrangers(ctx: EngineContext, party: RelyingParty): Promise<void>;
+}
+
 /** Presents registered clients to the engine. Disabled ones do not exist for it, from the next request on. S-047 */
-export function createClientAdapter(
-  findClient: FindClient,
-  checkLimit: (ctx: EngineContext, clientId: string) => Promise<void>,
-): Adapter {
+export function createClientAdapter({ findClient, checkFailures, checkStrangers }: ClientAdapterOptions): Adapter {
   return {
     async find(id) {
+      // Whatever strangers call a client goes no further: neither to the limits nor to the database.
+      if (!isPossibleClientId(id)) return undefined;
       const { ctx } = Provider;
       if (ctx?.oidc) {
         refuseUnsignedRequestObject(ctx);
-        await checkLimit(ctx, id);
+        await checkFailures(ctx, id);
       }
       const party = await findClient(id);
-      return party?.state === 'active' ? engineMetadata(party) : undefined;
+      if (party?.state !== 'active') return undefined;
+      if (ctx?.oidc) await checkStrangers(ctx, party);
+      return engineMetadata(party);
     },
     findByUid: unsupported,
     findByUserCode: unsupported,
@@ -53,7 +63,13 @@ export function oncePerRequest(findClient: FindClient): FindClient {
 }
 
 function engineMetadata(party: RelyingParty): AdapterPayload {
-  const { access_token_lifetime: _, scope: __, ...metadata } = party.metadata;
+  const {
+    access_token_lifetime: _,
+    refresh_token_lifetime: __,
+    id_token_lifetime: ___,
+    scope: ____,
+    ...metadata
+  } = party.metadata;
   const policy = policyFrom(party);
   const identityScopes = policy.identityScopes?.filter((name) => IDENTITY_SCOPES.includes(name));
   return {

@@ -6,6 +6,14 @@ import { epochTime } from './lifetimes.ts';
 /** An assertion is made for one call; one that lives longer is a password in disguise. */
 const LONGEST_ASSERTION = 10 * 60;
 
+/** As far as clocks may differ. */
+const FARTHEST_AHEAD = 60;
+
+/** Whether somebody dated this (`iat`) further ahead than clocks differ. The engine looks at `nbf` alone. S-044 */
+export function isDatedAhead(issuedAt: unknown): boolean {
+  return typeof issuedAt === 'number' && issuedAt > epochTime() + FARTHEST_AHEAD;
+}
+
 /**
  * Compares with the stored digests, several during a rotation, in constant time (S-045), and holds the client to the one
  * method it registered: the engine by itself takes a secret from the header and from the body alike (S-040).
@@ -27,11 +35,12 @@ export const assertJwtClientAuthClaimsAndHeader: NonNullable<Configuration['asse
   ctx,
   claims,
 ) => {
-  const { aud, exp } = claims as { aud?: unknown; exp?: unknown };
+  const { aud, exp, iat } = claims as { aud?: unknown; exp?: unknown; iat?: unknown };
   if (aud !== ctx.oidc.issuer) {
     throw new errors.InvalidClientAuth('the audience (aud) must be the issuer, as a single string');
   }
   if (!Number.isSafeInteger(exp) || (exp as number) > epochTime() + LONGEST_ASSERTION) {
     throw new errors.InvalidClientAuth('the assertion must expire within ten minutes');
   }
+  if (isDatedAhead(iat)) throw new errors.InvalidClientAuth('the assertion is dated in the future (iat)');
 };

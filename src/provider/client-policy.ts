@@ -13,6 +13,8 @@ export interface ClientPolicy {
   identityScopes?: string[];
   resourceScopes?: string[];
   accessTokenLifetime?: number;
+  idTokenLifetime?: number;
+  refreshTokenLifetime?: number;
   /** Base64 SHA-256 of the secrets valid now. */
   secretDigests: string[];
 }
@@ -29,6 +31,8 @@ export function policyFrom({ metadata, ...party }: RelyingParty): ClientPolicy {
     resources: party.resources,
     ...(scope && { identityScopes: scope.identity, resourceScopes: scope.resource }),
     ...(metadata.access_token_lifetime !== undefined && { accessTokenLifetime: metadata.access_token_lifetime }),
+    ...(metadata.id_token_lifetime !== undefined && { idTokenLifetime: metadata.id_token_lifetime }),
+    ...(metadata.refresh_token_lifetime !== undefined && { refreshTokenLifetime: metadata.refresh_token_lifetime }),
     secretDigests: party.secretDigests.map((digest) => digest.toString('base64')),
   };
 }

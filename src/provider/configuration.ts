@@ -7,7 +7,7 @@ import { type CookieKeys, cookiesFor } from './cookies.ts';
 import { type Client, type Configuration, type EngineContext, errors } from './engine.ts';
 import { type Lifetimes, lifetimesFor } from './lifetimes.ts';
 import { interactionPrompts } from './prompts.ts';
-import { publicFetch } from './public-fetch.ts';
+import { assertRequestObject } from './request-objects.ts';
 import { mayRevoke } from './token-access.ts';
 
 const SIGNATURES = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'] as const;
@@ -21,6 +21,7 @@ export interface ConfigurationParts {
   cookieKeys: CookieKeys;
   dpopNonceSecret: Buffer;
   adapter: NonNullable<Configuration['adapter']>;
+  fetch: typeof fetch;
   findAccount: NonNullable<Configuration['findAccount']>;
   loadExistingGrant: NonNullable<Configuration['loadExistingGrant']>;
   resourceIndicators: NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>;
@@ -92,7 +93,11 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
       registrationManagement: { enabled: false },
       richAuthorizationRequests: { enabled: false },
       resourceIndicators: parts.resourceIndicators,
-      requestObjects: { enabled: true, requireSignedRequestObject: false },
+      requestObjects: {
+        enabled: true,
+        requireSignedRequestObject: false,
+        assertJwtClaimsAndHeader: assertRequestObject as never,
+      },
       rpMetadataChoices: { enabled: false },
       revocation: { enabled: true, allowedPolicy: mayRevoke as never },
       userinfo: { enabled: true },
@@ -134,7 +139,7 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
       dPoPSigningAlgValues: ['ES256', 'EdDSA', 'Ed25519'],
     },
     assertJwtClientAuthClaimsAndHeader,
-    fetch: publicFetch,
+    fetch: parts.fetch,
     fetchResponseBodyLimits: { jwks_uri: BODY_LIMIT, sector_identifier_uri: BODY_LIMIT },
     enableHttpPostMethods: false,
   };

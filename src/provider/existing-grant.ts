@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { policyOf } from './client-policy.ts';
 import type { Consent } from './consents.store.ts';
 import type { EngineContext, Grant } from './engine.ts';
@@ -29,7 +30,8 @@ export function createGrantLoader({ findConsent, refreshTokenAbsolute }: GrantLo
     const grant = existing ?? new ctx.oidc.provider.Grant(owner);
     addAgreed(grant, agreed, wanted);
     // A grant that does not cover the request yet is only for working out what to ask.
-    return covers(grant, wanted) ? renewed(grant) : grant;
+    if (!covers(grant, wanted)) return grant;
+    return existing ? renewed(grant) : stored(grant, sharedId(ctx, owner, wanted));
   };
 
   function outlasts({ exp }: Grant): boolean {
@@ -69,6 +71,29 @@ function addAgreed(grant: Grant, agreed: Consent, { resources }: RequestedAccess
   for (const { indicator, identifier } of resources) {
     const scopes = agreed.resourceScopes[identifier];
     if (scopes?.length) grant.addResourceScope(indicator, scopes);
+  }
+}
+
+/**
+ * Requests that one browser sends at the same moment must end with one grant, because the session keeps one for each client
+ * and nothing bound to the session works under another. Each of them makes the same grant: its id follows from the session,
+ * the grant that the session had before, and what is asked for. It is no secret; nobody can present it.
+ */
+function sharedId({ oidc }: EngineContext, { accountId, clientId }: Owner, wanted: RequestedAccess): string {
+  const { uid } = oidc.session!;
+  const source = [uid, accountId, clientId, oidc.session!.grantIdFor(clientId) ?? null, wanted];
+  return hash('sha256', `grant:${JSON.stringify(source)}`, 'base64url');
+}
+
+/** Under an id of its own when the shared one was revoked and the session does not know it any more. */
+async function stored(grant: Grant, id: string): Promise<Grant> {
+  try {
+    grant.jti = id;
+    return await renewed(grant);
+  } catch (error) {
+    if ((error as { error?: string }).error !== 'invalid_grant') throw error;
+    grant.jti = '';
+    return renewed(grant);
   }
 }
 

@@ -1,7 +1,8 @@
-import { clientKey, type RateLimiter } from '../platform/rate-limits.ts';
-import { type EngineContext, errors, type Provider } from './engine.ts';
+import { addressKey, clientKey, type RateDecision, type RateLimits } from '../platform/rate-limits.ts';
+import type { EngineContext, Provider } from './engine.ts';
+import { tooManyRequests } from './too-many-requests.ts';
 
-/** Where a client authenticates, and where codes and tokens are presented. */
+/** Where a client authenticates. */
 const ROUTES = ['token', 'introspection', 'revocation', 'pushed_authorization_request'];
 const ERRORS = [
   'grant.error',
@@ -10,39 +11,40 @@ const ERRORS = [
   'pushed_authorization_request.error',
 ] as const;
 
-/** What somebody gets who guesses: secrets and assertions, codes and refresh tokens. */
-const GUESSES = ['invalid_client', 'invalid_grant'];
-
 /**
- * Limits guessing, by client and address: only failures count, and a stranger elsewhere cannot lock a client out. Asked before
- * the client is even looked up, so that whoever is over the limit learns nothing more. S-046
+ * Limits guessing the secret of a client, by client and address, and by address alone for who tries many. Only failures count,
+ * so a stranger elsewhere cannot lock a client out. Codes and tokens are not counted: nobody guesses 256 bits, and every visitor
+ * of an application can make it present as many wrong ones as he likes. Asked before the client is even looked up, so that
+ * whoever is over the limit learns nothing more. S-046
  */
-export function createFailureLimit(limiter: RateLimiter) {
+export function createFailureLimit({
+  clientAuthentication: byClient,
+  clientAuthenticationByAddress: byAddress,
+}: Pick<RateLimits, 'clientAuthentication' | 'clientAuthenticationByAddress'>) {
   return {
     /** @throws an answer with status 429 */
     async check(ctx: EngineContext, clientId: string): Promise<void> {
       // Once known, further look-ups are about other clients.
       if (!ROUTES.includes(ctx.oidc.route) || ctx.oidc.client) return;
-      const key = keyFor(ctx, clientId);
-      const decision = await limiter.take(key);
-      if (decision.allowed) return limiter.giveBack(key);
-      ctx.set('Retry-After', String(decision.retryAfter));
-      const refusal = new errors.OIDCProviderError(429, 'temporarily_unavailable');
-      refusal.error_description = 'too many failed attempts by this client from this address';
-      throw refusal;
+      const { address } = ctx.state;
+      refuseUnlessAllowed(ctx, await byAddress.peek(addressKey(address)));
+      refuseUnlessAllowed(ctx, await byClient.peek(clientKey(clientId, address)));
     },
 
     count(provider: Provider): void {
       for (const event of ERRORS) {
         provider.on(event as 'grant.error', (ctx, { error }) => {
+          if (error !== 'invalid_client') return;
           const { client } = ctx.oidc;
-          if (client && GUESSES.includes(error)) void limiter.take(keyFor(ctx, client.clientId));
+          const { address } = ctx.state;
+          void byAddress.take(addressKey(address));
+          if (client) void byClient.take(clientKey(client.clientId, address));
         });
       }
     },
   };
 }
 
-function keyFor(ctx: EngineContext, clientId: string): string {
-  return clientKey(clientId, ctx.state.address);
+function refuseUnlessAllowed(ctx: EngineContext, decision: RateDecision): void {
+  if (!decision.allowed) throw tooManyRequests(ctx, decision.retryAfter, 'too many failed attempts from this address');
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
-import { badRequest, unsupportedMediaType } from '../platform/errors.ts';
+import { badRequest, payloadTooLarge, unsupportedMediaType } from '../platform/errors.ts';
 import { BODY_LIMIT, readBody } from '../platform/http/form.ts';
 import { bodyParameterInQuery } from './protocol-parameters.ts';
 import { asGet, hasNul, isForm, withBody, withHeaders } from './request-body.ts';
 import { isUnsigned } from './request-objects.ts';
+import { LONGEST_REQUEST, sizeProblem, withoutDeepClaims } from './request-size.ts';
 import type { Route } from './routes.ts';
 import { withoutAmbiguousJwts, withoutAmbiguousProof } from './strict-jwt.ts';
 
@@ -21,7 +22,10 @@ export async function readRequest(ctx: Context, route: Route): Promise<IncomingM
   if (req.url!.includes('%00')) return refuse(ctx, route, 'A parameter contains a NUL character.');
   const misplaced = route.caller === 'program' && route.name !== 'userinfo' && bodyParameterInQuery(req.url!);
   if (misplaced) return refuse(ctx, route, `${misplaced} must be sent in the body of the request.`);
-  if (ctx.method !== 'POST') return route.caller === 'browser' ? asGet(req, strict(req.url!)) : withStrictProof(req);
+  if (ctx.method !== 'POST') {
+    if (route.caller === 'program') return withStrictProof(req);
+    return fromBrowser(ctx, route, ctx.querystring, () => asGet(req, strict(req.url!)));
+  }
 
   const body = await readBody(req, BODY_LIMIT);
   if (!isForm(req) && (body.length || req.headers['content-type'])) {
@@ -30,15 +34,39 @@ export async function readRequest(ctx: Context, route: Route): Promise<IncomingM
   }
   if (hasNul(body)) return refuse(ctx, route, 'A parameter contains a NUL character.');
   const form = body.toString('utf8');
-  if (route.name === 'authorization' || route.name === 'end_session') return asAddress(ctx, form);
-  if (route.name === 'pushed_authorization_request' && isUnsigned(new URLSearchParams(form).get('request') ?? '')) {
-    return refuse(ctx, route, 'Unsigned request objects are not supported.', 'request_not_supported');
+  if (route.name === 'authorization' || route.name === 'end_session') {
+    // Both places together, so that a parameter in each is one that was sent twice.
+    return fromBrowser(ctx, route, `${ctx.querystring}&${form}`, (parameters) => asAddress(ctx, parameters));
+  }
+  if (route.name === 'pushed_authorization_request') {
+    const parameters = new URLSearchParams(form);
+    const problem = sizeProblem(parameters);
+    if (problem) return refuse(ctx, route, problem);
+    if (isUnsigned(parameters.get('request') ?? '')) {
+      return refuse(ctx, route, 'Unsigned request objects are not supported.', 'request_not_supported');
+    }
   }
   const request = withStrictProof(req);
-  const strictForm = withoutAmbiguousJwts(form);
+  const strictForm = withoutDeepClaims(withoutAmbiguousJwts(form));
   if (strictForm === form) return withBody(request, body);
   const length = String(Buffer.byteLength(strictForm));
   return withBody(withHeaders(request, { 'content-length': length }), Buffer.from(strictForm));
+}
+
+/** @throws AppError payload_too_large, bad_request */
+function fromBrowser(
+  ctx: Context,
+  route: Route,
+  encoded: string,
+  lead: (parameters: URLSearchParams) => IncomingMessage | undefined,
+): IncomingMessage | undefined {
+  if (Buffer.byteLength(encoded) > LONGEST_REQUEST) {
+    throw payloadTooLarge(`The request is larger than ${LONGEST_REQUEST / 1024} KiB.`);
+  }
+  const parameters = new URLSearchParams(encoded);
+  const problem = sizeProblem(parameters);
+  // Without the way back to the client, which would have to carry what is too long.
+  return problem ? refuse(ctx, route, problem) : lead(parameters);
 }
 
 /**
@@ -47,9 +75,7 @@ export async function readRequest(ctx: Context, route: Route): Promise<IncomingM
  * for that is answered at once, which costs a person who is signed in another sign-in.
  * @see OpenID Connect Core 3.1.2.1, RP-Initiated Logout 2
  */
-function asAddress(ctx: Context, form: string): IncomingMessage | undefined {
-  // Both places together, so that a parameter in each is one that was sent twice.
-  const parameters = new URLSearchParams(`${ctx.querystring}&${form}`);
+function asAddress(ctx: Context, parameters: URLSearchParams): IncomingMessage | undefined {
   const address = `${ctx.path}?${parameters}`;
   if (address.length > LONGEST_ADDRESS) return asGet(ctx.req, strict(address));
   ctx.redirect(address);
@@ -59,7 +85,9 @@ function asAddress(ctx: Context, form: string): IncomingMessage | undefined {
 
 function strict(address: string): string {
   const query = address.indexOf('?');
-  return query < 0 ? address : `${address.slice(0, query)}?${withoutAmbiguousJwts(address.slice(query + 1))}`;
+  return query < 0
+    ? address
+    : `${address.slice(0, query)}?${withoutDeepClaims(withoutAmbiguousJwts(address.slice(query + 1)))}`;
 }
 
 function withStrictProof(request: IncomingMessage): IncomingMessage {

@@ -31,13 +31,15 @@ export function lifetimesFor(lifetimes: Lifetimes): Ttl {
     AccessToken: (_ctx, token, client) => accessToken(token as never, client),
     ClientCredentials: (_ctx, token, client) => accessToken(token as never, client),
     AuthorizationCode: () => lifetimes.authorizationCode,
-    IdToken: () => lifetimes.idToken,
+    IdToken: (_ctx, _token, client) =>
+      Math.min(lifetimes.idToken, policyOf(client).idTokenLifetime ?? Number.POSITIVE_INFINITY),
     Interaction: () => lifetimes.interaction,
 
     // Sliding, with an end that rotation cannot move: `iiat` is when the first of the family was issued. S-060
-    RefreshToken: (_ctx, token) => {
+    RefreshToken: (_ctx, token, client) => {
       const left = lifetimes.refreshTokenAbsolute - (token.iiat === undefined ? 0 : token.totalLifetime());
-      return Math.max(1, Math.min(lifetimes.refreshToken, left));
+      const wished = policyOf(client).refreshTokenLifetime ?? Number.POSITIVE_INFINITY;
+      return Math.max(1, Math.min(lifetimes.refreshToken, wished, left));
     },
 
     // Counted from the sign-in, not from the last visit. Before anybody signed in it only carries a sign-out in progress. S-152

@@ -20,6 +20,8 @@ export interface ProtocolMiddlewareOptions {
   current: () => ServingEngine;
   /** Whether what happens can still be recorded. */
   hasRoom(): boolean;
+  /** @throws AppError too_many_requests */
+  limitSignOuts(ctx: Context): Promise<void>;
   logger: Logger;
 }
 
@@ -41,7 +43,7 @@ export function noteFailures(provider: Provider): void {
  * Leads requests to the engine: exact paths and methods only. The engine gets a context of its own, because two things of ours
  * must not reach it: the `Host` of the request, and the cookie keys of the rest of the service.
  */
-export function protocolMiddleware({ current, hasRoom, logger }: ProtocolMiddlewareOptions): Middleware {
+export function protocolMiddleware({ current, hasRoom, limitSignOuts, logger }: ProtocolMiddlewareOptions): Middleware {
   return async function protocol(ctx, next) {
     const { provider, documents, afterwards } = current();
     if (answerPublished(documents, ctx.req, ctx.res)) {
@@ -51,6 +53,7 @@ export function protocolMiddleware({ current, hasRoom, logger }: ProtocolMiddlew
     const route = findRoute(ctx.path);
     if (!route) return next();
     ctx.set('Cache-Control', 'no-store');
+    ctx.state.answersProgram = route.caller === 'program';
     if (!route.methods.includes(ctx.method)) {
       ctx.set('Allow', route.methods.join(', '));
       throw methodNotAllowed();
@@ -58,6 +61,7 @@ export function protocolMiddleware({ current, hasRoom, logger }: ProtocolMiddlew
     if (!hasRoom()) return answerFailure(ctx, route, unavailable(1));
     const request = await readRequest(ctx, route);
     if (!request) return;
+    if (route.name === 'end_session') await limitSignOuts(ctx);
     if (route.name === 'resume') checkResumed(ctx, provider);
 
     const engineContext = provider.createContext(request, ctx.res) as unknown as EngineContext;

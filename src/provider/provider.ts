@@ -5,7 +5,7 @@ import type { ResourceServers } from '../clients/resource-servers.ts';
 import type { Database } from '../platform/database/database.ts';
 import { servesHostOf } from '../platform/http/host-check.ts';
 import type { Logger } from '../platform/logger.ts';
-import { createRateLimiter, type RateLimiter } from '../platform/rate-limits.ts';
+import type { RateLimits } from '../platform/rate-limits.ts';
 import type { ServerSecrets } from '../signing-keys/server-secrets.ts';
 import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
 import type { ArtifactStore } from './adapter.ts';
@@ -27,15 +27,17 @@ import { createInteractionDesk } from './interactions.ts';
 import type { Lifetimes } from './lifetimes.ts';
 import { pinOrigin } from './pinned-origin.ts';
 import { noteFailures, protocolMiddleware, type ServingEngine } from './protocol-middleware.ts';
+import { createPublicFetch } from './public-fetch.ts';
 import { answerPublished, publish } from './published.ts';
 import { resourceIndicators } from './resource-indicators.ts';
 import { endingAfter } from './session-adapter.ts';
+import { createStrangerLimit } from './stranger-limit.ts';
 import { createSwap } from './swap.ts';
 import { createIntrospectionPolicy } from './token-access.ts';
 import { countWrongVerifiers } from './wrong-verifiers.ts';
 
 export interface IdentityProviderOptions {
-  config: { issuer: string; lifetimes: Lifetimes; limits: { tokenFailuresPerClientPerMinute: number } };
+  config: { issuer: string; lifetimes: Lifetimes };
   database: Pick<Database, 'pool' | 'prisma'>;
   artifactStore: ArtifactStore;
   signingKeys: SigningKeySet;
@@ -45,8 +47,9 @@ export interface IdentityProviderOptions {
   resourceServers: Pick<ResourceServers, 'find'>;
   sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded'>;
   audit: Audit;
-  /** Failed client authentications, by client and address; this process's own count when absent. */
-  authenticationLimit?: RateLimiter;
+  limits: Pick<RateLimits, 'clientAuthentication' | 'clientAuthenticationByAddress' | 'strangers'>;
+  /** How clients' keys are got; the public Internet only when absent. */
+  fetch?: typeof fetch;
   screens: ProtocolScreens;
   /** Languages of the screens. */
   uiLocales: readonly string[];
@@ -58,11 +61,13 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
   const { config, database, artifactStore, secrets, audit } = options;
   const { issuer, lifetimes } = config;
   const findClient = oncePerRequest(options.clients.find);
-  const failures = createFailureLimit(
-    options.authenticationLimit ??
-      createRateLimiter({ points: config.limits.tokenFailuresPerClientPerMinute, seconds: 60 }),
-  );
-  const clientAdapter = createClientAdapter(findClient, failures.check);
+  const failures = createFailureLimit(options.limits);
+  const strangers = createStrangerLimit(options.limits.strangers);
+  const clientAdapter = createClientAdapter({
+    findClient,
+    checkFailures: failures.check,
+    checkStrangers: strangers.check,
+  });
   const cookieKeys = createCookieKeys(secrets.cookieKeys);
   const enginePages = createEnginePages(options.screens);
   const recordSession = createSessionRecorder(options.sessions);
@@ -84,6 +89,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         cookieKeys,
         dpopNonceSecret: secrets.dpopNonceSecret,
         adapter: adapterFor,
+        fetch: options.fetch ?? createPublicFetch(),
         findAccount: createFindAccount(options.accounts),
         loadExistingGrant: createGrantLoader({
           findConsent: (owner) => findConsent(database.pool, owner),
@@ -116,7 +122,12 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
   const servesHost = servesHostOf(issuer);
 
   return {
-    middleware: protocolMiddleware({ current: serving.current, hasRoom: audit.hasRoom, logger: options.logger }),
+    middleware: protocolMiddleware({
+      current: serving.current,
+      hasRoom: audit.hasRoom,
+      limitSignOuts: strangers.takeSignOut,
+      logger: options.logger,
+    }),
     answerFromMemory: (req, res) => servesHost(req) && answerPublished(serving.current().documents, req, res),
     ...createInteractionDesk({
       provider: () => serving.current().provider,

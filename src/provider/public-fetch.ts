@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns';
 import type { IncomingHttpHeaders } from 'node:http';
-import { request } from 'node:https';
+import { type RequestOptions, request } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 
 const LARGEST = 64 * 1024;
@@ -47,38 +47,53 @@ export function isPublicAddress(address: string): boolean {
   return isIP(address) === 6 && publicIpv6.check(address, 'ipv6') && !special.check(address, 'ipv6');
 }
 
-/** The address that was checked is the one that is connected to. */
-const publicLookup: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, all: true }, (error, found) => {
-    if (error) return callback(error, '');
-    const addresses = found.filter(({ address }) => isPublicAddress(address));
-    if (!addresses.length) return callback(new Error(`${hostname} has no public address`), '');
-    if (options.all) return callback(null, addresses);
-    callback(null, addresses[0]!.address, addresses[0]!.family);
-  });
-};
+export interface PublicFetchOptions {
+  /** Tests know a server or two of their own. */
+  allows?: (address: string) => boolean;
+  /** Certificates to trust beside the usual ones. */
+  ca?: string;
+}
 
 /**
  * How the engine gets what a client publishes, in place of its own way, which checks an address after connecting and, where it
  * cannot, not at all. https only, public addresses only, no redirects, no more than 64 KiB and five seconds, nothing of ours
  * sent along. S-176
  */
-export async function publicFetch(url: string | URL | Request, { method, headers, body }: RequestInit = {}): Promise<Response> {
-  const target = new URL(url instanceof URL || typeof url === 'string' ? url : url.url);
-  const host = target.hostname.replace(/^\[|\]$/g, '');
-  if (target.protocol !== 'https:') throw new Error(`${target.origin} is not fetched: only https is`);
-  // An address needs no lookup, so it would pass by the check there.
-  if (isIP(host) && !isPublicAddress(host)) throw new Error(`${host} is not a public address`);
-  return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(LONGEST);
+export function createPublicFetch({ allows = isPublicAddress, ca }: PublicFetchOptions = {}): typeof fetch {
+  return async function publicFetch(input, { method, headers, body, signal } = {}) {
+    const target = new URL(typeof input === 'object' && 'url' in input ? input.url : input);
+    const host = target.hostname.replace(/^\[|\]$/g, '');
+    if (target.protocol !== 'https:') throw new Error(`${target.protocol} is not fetched: only https is`);
+    // An address needs no lookup, so it would pass by the check there.
+    if (isIP(host) && !allows(host)) throw new Error(`${host} is not a public address`);
     const options = {
       method,
       headers: Object.fromEntries(new Headers(headers)),
-      lookup: publicLookup,
+      lookup: lookupOf(allows),
       agent: false,
-      signal,
-    };
-    const sent = request(target, options as object, (response) => {
+      signal: signal ?? AbortSignal.timeout(LONGEST),
+      ca,
+    } as RequestOptions;
+    return exchange(target, options, body);
+  };
+}
+
+/** The address that was checked is the one that is connected to. */
+function lookupOf(allows: (address: string) => boolean): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, found) => {
+      if (error) return callback(error, '');
+      const addresses = found.filter(({ address }) => allows(address));
+      if (!addresses.length) return callback(new Error(`${hostname} has no public address`), '');
+      if (options.all) return callback(null, addresses);
+      callback(null, addresses[0]!.address, addresses[0]!.family);
+    });
+  };
+}
+
+function exchange(target: URL, options: RequestOptions, body: RequestInit['body']): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const sent = request(target, options, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -88,9 +103,9 @@ export async function publicFetch(url: string | URL | Request, { method, headers
       });
       response.on('error', reject);
       response.on('end', () => {
-        const { statusCode = 0 } = response;
-        if (statusCode >= 300 && statusCode < 400) return reject(new Error(`${target.origin} answered by a redirect`));
-        resolve(new Response(Buffer.concat(chunks), { status: statusCode, headers: plain(response.headers) }));
+        const status = response.statusCode ?? 0;
+        if (status >= 300 && status < 400) return reject(new Error(`${target.origin} answered by a redirect`));
+        resolve(new Response(Buffer.concat(chunks), { status, headers: plain(response.headers) }));
       });
     });
     sent.on('error', reject);

@@ -1,5 +1,8 @@
 import { decodeProtectedHeader } from 'jose';
+import { isDatedAhead } from './client-authentication.ts';
 import { type EngineContext, errors } from './engine.ts';
+import { isNestedTooDeep } from './json-depth.ts';
+import { sizeProblem } from './request-size.ts';
 
 /**
  * Unsigned request objects are refused by the name that OpenID Connect gives to it; the engine would call them invalid.
@@ -13,6 +16,22 @@ export function refuseUnsignedRequestObject({ oidc }: EngineContext): void {
   emitter.once('assign.client', () => {
     throw new errors.RequestNotSupported('unsigned request objects are not supported');
   });
+}
+
+/** What a request object says is held to the same sizes as parameters, and to the same clock as assertions. S-013, S-044 */
+export async function assertRequestObject(_ctx: unknown, payload: Record<string, unknown>): Promise<void> {
+  const { claims, iat } = payload;
+  const problem = sizeProblem(Object.entries(payload));
+  if (problem) {
+    const refusal = new errors.InvalidRequest(problem);
+    // The way back would have to carry what is too long.
+    refusal.allow_redirect = false;
+    throw refusal;
+  }
+  if (typeof claims === 'string' && isNestedTooDeep(claims)) {
+    throw new errors.InvalidRequest('claims are nested too deep');
+  }
+  if (isDatedAhead(iat)) throw new errors.InvalidRequestObject('the request object is dated in the future (iat)');
 }
 
 export function isUnsigned(request: string): boolean {

@@ -7,19 +7,22 @@ import { digestOf } from './artifact-identity.ts';
  */
 export type Transaction = Prisma.TransactionClient;
 
-/** Ends the account's sessions and grants. Returns the uids of the sessions that were alive. */
+/**
+ * Ends the account's sessions, grants, and sign-ins that were not continued yet. Returns the uids of the sessions that were alive.
+ */
 export async function endAccountAccess(tx: Transaction, accountId: string): Promise<{ sessions: string[] }> {
-  const sessions = await tx.$queryRaw<{ uid: string }[]>`
+  const ended = await tx.$queryRaw<{ kind: string; uid: string | null }[]>`
     UPDATE protocol_artifacts
     SET revoked_at = now(), payload = '{}', expires_at = least(expires_at, now() + interval '1 hour')
     WHERE id IN (
       SELECT id FROM protocol_artifacts
-      WHERE account_id = ${accountId} AND kind = 'Session' AND revoked_at IS NULL ORDER BY id FOR UPDATE)
-    RETURNING uid`;
+      WHERE account_id = ${accountId} AND kind IN ('Session', 'Interaction') AND revoked_at IS NULL
+      ORDER BY id FOR UPDATE)
+    RETURNING kind, uid`;
   const grants = await tx.$queryRaw<GrantId[]>`
     SELECT encode(id, 'hex') AS id FROM protocol_artifacts WHERE account_id = ${accountId} AND kind = 'Grant'`;
   await endGrants(tx, grants);
-  return { sessions: sessions.map(({ uid }) => uid) };
+  return { sessions: ended.flatMap(({ kind, uid }) => (kind === 'Session' && uid !== null ? [uid] : [])) };
 }
 
 /** Ends all that people granted to the client and the tokens it has for itself. */

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
+import { isNestedTooDeep } from './json-depth.ts';
 
 /** Where callers hand us JWTs that the engine reads: it takes the last of two equal members, and other spellings of base64url. */
 const PARAMETERS = ['client_assertion', 'request', 'id_token_hint'];
@@ -14,8 +15,12 @@ export function hasOneReading(jwt: string): boolean {
   return parts.length === 3 && parts.every(isCanonical) && [header!, payload!].every(isPlainObject);
 }
 
+/** Whether one of them may be among these parameters: named in clear, or some name is encoded. */
+const MAY_CARRY_JWT = /assertion|request|hint|(?:^|&)[^=&]*%/;
+
 /** The same parameters, encoded as they were unless one of them had to go. */
 export function withoutAmbiguousJwts(encoded: string): string {
+  if (!MAY_CARRY_JWT.test(encoded)) return encoded;
   const parameters = new URLSearchParams(encoded);
   const ambiguous = PARAMETERS.filter((name) => {
     // Sent twice it is refused for that.
@@ -40,6 +45,7 @@ function isPlainObject(part: string): boolean {
   const bytes = Buffer.from(part, 'base64url');
   if (!isUtf8(bytes)) return false;
   const text = bytes.toString('utf8');
+  if (isNestedTooDeep(text)) return false;
   try {
     const value: unknown = JSON.parse(text);
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -94,20 +94,52 @@ describe('S-126 the setup link', () => {
     expect(await administrators()).toHaveLength(1);
   });
 
-  test('made anew voids the one before', async () => {
+  const isGood = async (token: string) => (await node.oneTimeLinks.find(token)) !== undefined;
+
+  test('that one node printed still works after another node started, and all end with the first that is used', async () => {
     const first = (await node.oneTimeLinks.createSetup())!;
     const second = (await otherNode.oneTimeLinks.createSetup())!;
-    expect(await node.oneTimeLinks.find(first.token)).toBeUndefined();
-    expect(await node.oneTimeLinks.completeSetup(first.token, ADMINISTRATOR, {})).toEqual({ kind: 'spent' });
-    expect(await node.oneTimeLinks.completeSetup(second.token, ADMINISTRATOR, {})).toMatchObject({ kind: 'created' });
+    expect([await isGood(first.token), await isGood(second.token)]).toEqual([true, true]);
+    expect(await otherNode.oneTimeLinks.completeSetup(first.token, ADMINISTRATOR, {})).toMatchObject({
+      kind: 'created',
+    });
+    const again = { ...ADMINISTRATOR, userName: 'eve', email: 'eve@example.com' };
+    expect(await node.oneTimeLinks.completeSetup(second.token, again, {})).toEqual({ kind: 'spent' });
+    // Not even when the administrator is gone.
+    await database.prisma.user.deleteMany();
+    expect([await isGood(first.token), await isGood(second.token)]).toEqual([false, false]);
+    expect(await node.oneTimeLinks.completeSetup(second.token, again, {})).toEqual({ kind: 'spent' });
   });
 
-  test('made on two nodes at once leaves one that works', async () => {
-    const links = await Promise.all(
-      [node, otherNode, node, otherNode].map(({ oneTimeLinks }) => oneTimeLinks.createSetup()),
+  test('used at once with the other ones makes exactly one administrator', async () => {
+    const links = await Promise.all([node, otherNode, node].map(({ oneTimeLinks }) => oneTimeLinks.createSetup()));
+    const outcomes = await Promise.all(
+      links.map((link, number) =>
+        (number % 2 ? node : otherNode).oneTimeLinks.completeSetup(
+          link!.token,
+          { ...ADMINISTRATOR, userName: `admin${number}`, email: `admin${number}@example.com` },
+          {},
+        ),
+      ),
     );
-    const found = await Promise.all(links.map((link) => node.oneTimeLinks.find(link!.token)));
-    expect(found.filter(Boolean)).toHaveLength(1);
+    expect(outcomes.map(({ kind }) => kind).sort()).toEqual(['created', 'spent', 'spent']);
+    expect(await administrators()).toHaveLength(1);
+  });
+
+  test('is one of five at most that work: the newest', async () => {
+    const links: string[] = [];
+    for (let start = 0; start < 7; start++) {
+      links.push((await (start % 2 ? node : otherNode).oneTimeLinks.createSetup())!.token);
+      // As if some time had passed.
+      await database.pool.query(`UPDATE one_time_links SET created_at = created_at - interval '1 minute'`);
+    }
+    const found = await Promise.all(links.map(isGood));
+    expect(found).toEqual([false, false, true, true, true, true, true]);
+    const atOnce = await Promise.all(
+      Array.from({ length: 8 }, (_, number) => (number % 2 ? node : otherNode).oneTimeLinks.createSetup()),
+    );
+    const good = await Promise.all([...links, ...atOnce.map((link) => link!.token)].map(isGood));
+    expect(good.filter(Boolean)).toHaveLength(5);
   });
 
   test('is not spent by a refusal or a conflict, and costs no hash before it is known to be good', async () => {

@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { SignInOutcome } from '../../src/accounts/sign-in.ts';
 import { THROTTLE_POLICY } from '../../src/accounts/sign-in-throttle.ts';
@@ -167,6 +170,35 @@ describe('S-129 one counter', () => {
       expect(await guess(login)).toEqual({ kind: 'refused' });
     expect(await guess('café')).toMatchObject({ kind: 'throttled' });
     expect(await guess('cafe')).toEqual({ kind: 'refused' });
+  });
+});
+
+describe('S-130 every path that checks a password counts on the account’s own counter', () => {
+  /** Today there is one. A second one, such as changing the password with the current one, belongs here with the same counter. */
+  const paths: [string, (login: string, password: string) => Promise<unknown>][] = [
+    ['signing in', (login, password) => node.signIn.withPassword({ login, password }, {})],
+  ];
+
+  test.each(paths)('%s', async (_name, check) => {
+    const failures = async () =>
+      (await database.prisma.signInThrottle.findMany({ where: { userId: person.id } })).map((row) => row.failures);
+    await check(person.email, 'some other password');
+    expect(await failures()).toEqual([1]);
+    await check(person.userName, 'yet another password');
+    expect(await failures()).toEqual([2]);
+  });
+
+  test('and no other place in the product checks one', () => {
+    const folder = fileURLToPath(new URL('../../src', import.meta.url));
+    const callers = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .map((path) => path.replaceAll('\\', '/'))
+      .filter((path) => path.endsWith('.ts') && !path.startsWith('generated/'))
+      .filter((path) =>
+        /\bpasswords\.verify\(|\bverify\b[^;=]*\} = (?:\w+\.)?passwords\b/.test(
+          readFileSync(join(folder, path), 'utf8'),
+        ),
+      );
+    expect(callers).toEqual(['accounts/sign-in.ts']);
   });
 });
 

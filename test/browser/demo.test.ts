@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 import { describeInBrowser, launchBrowser, openPage } from './chromium.ts';
 import { freePort, setUp, signIn } from './running-service.ts';
 
@@ -14,12 +14,12 @@ const START_TIMEOUT = 180_000;
 describeInBrowser('npm run demo, as a stranger meets it', () => {
   const folder = mkdtempSync(join(tmpdir(), 'daemun-demo-'));
   let browser: Browser;
-  let database: TestDatabase | undefined;
+  let database: Awaited<ReturnType<typeof createEmptyDatabase>>;
   let demo: Awaited<ReturnType<typeof startDemo>>;
 
   beforeAll(async () => {
     browser = await launchBrowser();
-    if (process.env.TEST_POSTGRES_URL) database = await openTestDatabase();
+    database = await createEmptyDatabase();
     demo = await startDemo(folder, database?.url);
   }, START_TIMEOUT);
 

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import {
@@ -162,20 +164,23 @@ describeInBrowser('the forms', () => {
   });
 
   test('S-024 no other page can frame it', async () => {
+    // A page whose own policy forbids nothing, and a frame in it that does load.
+    const outsider = createServer((request, response) => {
+      response.setHeader('Content-Type', 'text/html');
+      const frames = `<iframe name="control" src="/control"></iframe><iframe name="ours" src="${service.issuer}${path}"></iframe>`;
+      response.end(request.url === '/control' ? '<form id="control"></form>' : frames);
+    });
+    await new Promise<void>((resolve) => outsider.listen(0, '127.0.0.1', resolve));
     const { page, context } = await openPage(browser);
-    await page.goto(`${service.issuer}/playground`);
-    const framed = await page.evaluate(async (url) => {
-      const frame = document.createElement('iframe');
-      frame.src = url;
-      document.body.append(frame);
-      await new Promise((resolve) => frame.addEventListener('load', resolve));
-      try {
-        return frame.contentDocument?.querySelector('form') !== null && frame.contentDocument !== null;
-      } catch {
-        return false;
-      }
-    }, service.issuer + path);
-    expect(framed).toBe(false);
+    await page.goto(`http://127.0.0.1:${(outsider.address() as AddressInfo).port}/`, { waitUntil: 'load' });
+    const forms = async (name: string) => page.frame({ name })!.locator('form').count();
+    expect([await forms('control'), await forms('ours')]).toEqual([1, 0]);
+    expect(page.frame({ name: 'ours' })!.url()).not.toContain(path);
+    // By itself it is there.
+    await page.goto(service.issuer + path);
+    expect(await page.locator('form').count()).toBeGreaterThan(0);
     await context.close();
+    outsider.closeAllConnections();
+    await new Promise((resolve) => outsider.close(resolve));
   });
 });

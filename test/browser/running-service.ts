@@ -7,20 +7,22 @@ import type { Page } from 'playwright-core';
 import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { openServices } from '../../src/services.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 
 export const ADMINISTRATOR = { userName: 'jiwoo', password: 'four unrelated quiet words' };
 
-/** The whole service on a fresh embedded database, as `npm start` makes it, with one relying party registered. */
+/** The whole service on a fresh database, as `npm start` makes it, with one relying party registered. */
 export async function startWholeService({ redirectUri }: { redirectUri: string }) {
   const folder = mkdtempSync(join(tmpdir(), 'daemun-browser-'));
+  const database = await createEmptyDatabase();
   const port = await freePort();
   const config = loadConfig({
     PORT: String(port),
     HOST: 'localhost',
-    DATA_DIR: join(folder, 'data'),
     KEYS_DIR: join(folder, 'keys'),
     LOG_LEVEL: 'error',
     DAEMUN_BCRYPT_COST: '10',
+    ...(database ? { DATABASE_URL: database.url } : { DATA_DIR: join(folder, 'data') }),
   });
   const services = await openServices(config);
   const registered = await services.clients.create(
@@ -47,6 +49,7 @@ export async function startWholeService({ redirectUri }: { redirectUri: string }
     clientId: registered.client.id,
     async close() {
       await app.close();
+      await database?.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

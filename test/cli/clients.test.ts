@@ -76,6 +76,7 @@ test('every option reaches the client', async () => {
     ...['--client-uri', 'https://notes.example.com', '--logo-uri', 'https://notes.example.com/logo.png'],
     ...['--policy-uri', 'https://notes.example.com/p', '--tos-uri', 'https://notes.example.com/t'],
     ...['--contact', 'ops@example.com', '--id-token-alg', 'ES256', '--access-token-lifetime', '5m'],
+    ...['--id-token-lifetime', '10m', '--refresh-token-lifetime', '12h'],
     ...['--metadata', 'more.json'],
   );
   expect(secret).toBeUndefined();
@@ -100,6 +101,8 @@ test('every option reaches the client', async () => {
       contacts: ['ops@example.com'],
       id_token_signed_response_alg: 'ES256',
       access_token_lifetime: 300,
+      id_token_lifetime: 600,
+      refresh_token_lifetime: 43_200,
       require_auth_time: true,
     },
   });

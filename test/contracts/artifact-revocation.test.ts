@@ -57,6 +57,32 @@ describe('S-158 ending an account’s access', () => {
     expect(await inTransaction((tx) => endAccountAccess(tx, accountId))).toEqual({ sessions: [] });
   });
 
+  test.each([
+    ['a finished sign-in', (accountId: string) => ({ result: { login: { accountId } } })],
+    ['a sign-in under way to consent', (accountId: string) => ({ lastSubmission: { login: { accountId } } })],
+    ['a question to somebody signed in', (accountId: string) => ({ session: { accountId, uid: newValue() } })],
+    [
+      'a sign-in as somebody else',
+      (accountId: string) => ({ session: { accountId: newValue() }, result: { login: { accountId } } }),
+    ],
+  ])('ends %s, for good, and no other one', async (_, contentFor) => {
+    const accountId = newValue();
+    const value = await store(stores.first, 'Interaction', contentFor(accountId));
+    const others = await store(stores.first, 'Interaction', contentFor(newValue()));
+    const unanswered = await store(stores.first, 'Interaction');
+    expect(await inTransaction((tx) => endAccountAccess(tx, accountId))).toEqual({ sessions: [] });
+    const adapter = stores.second.adapterFor('Interaction');
+    expect(await adapter.find(value)).toBeUndefined();
+    // A request that still holds it can neither continue nor answer it.
+    await expect(adapter.destroy(value)).rejects.toMatchObject({ code: 'interaction_expired' });
+    await expect(store(stores.second, 'Interaction', contentFor(accountId), { value })).rejects.toMatchObject({
+      code: 'interaction_expired',
+    });
+    expect(await adapter.find(value)).toBeUndefined();
+    expect(await adapter.find(others)).toBeDefined();
+    expect(await adapter.find(unanswered)).toBeDefined();
+  });
+
   test('happens with the change that it belongs to, or not at all', async () => {
     const person = await signIn();
     await expect(

@@ -205,6 +205,29 @@ test('a client may ask for signed userinfo (userinfo-rs256)', async () => {
   expect(payload.sub).toBe(person.id);
 });
 
+test('S-086 neither what an account says nor what a client asks for replaces what the protocol says', async () => {
+  const forged = { iss: 'https://evil.example', sub: 'somebody', aud: 'other', azp: 'other', nonce: 'forged' };
+  const times = { exp: 4_102_444_800, iat: 1, auth_time: 1, acr: 'high', amr: ['hwk'], sid: 'forged', jti: 'forged' };
+  const own = await startFlow({ claimsOf: () => ({ ...forged, ...times, name: 'Hana Kim' }) });
+  try {
+    const person = await own.people.create();
+    const client = await own.register({});
+    const asked = Object.fromEntries([...Object.keys({ ...forged, ...times }), 'name'].map((name) => [name, null]));
+    const claims = JSON.stringify({ id_token: { ...asked, sub: { value: person.id } }, userinfo: asked });
+    const config = await connect(own, client);
+    const { tokens } = await signIn(own, config, person.id, { parameters: { claims } });
+    const said = tokens.claims()!;
+    expect(said).toMatchObject({ iss: own.issuer, sub: person.id, aud: client.id, amr: ['pwd'], name: 'Hana Kim' });
+    expect(said.exp - said.iat).toBe(3600);
+    for (const [name, value] of Object.entries({ ...forged, ...times }))
+      expect([name, said[name]]).not.toEqual([name, value]);
+    const userinfo = await oidc.fetchUserInfo(config, tokens.access_token, person.id);
+    expect(userinfo.sub).toBe(person.id);
+  } finally {
+    await own.close();
+  }
+});
+
 describe('S-025 a claims parameter that cannot be understood is a clean refusal', () => {
   test.each([
     ['no JSON', '{'],

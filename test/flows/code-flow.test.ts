@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
-import { createBrowser } from '../support/flow-browser.ts';
+import { type Browser, createBrowser } from '../support/flow-browser.ts';
 import { answerPages, authorizationRequest, basic, connect, pageOf, post, signIn } from '../support/flow-client.ts';
 import { CALLBACK, type Flow, startFlow } from '../support/flow-server.ts';
 
@@ -186,7 +186,7 @@ describe('the request as a form', () => {
     const person = await flow.people.create();
     const config = await connect(flow, await flow.register({}));
     const browser = createBrowser(flow.origin);
-    const { url, verifier, state, nonce } = await authorizationRequest(config, { unknown: 'x'.repeat(40_000) });
+    const { url, verifier, state, nonce } = await authorizationRequest(config, { unknown: 'x'.repeat(12_000) });
     const visit = await answerPages(
       await browser.submit('/authorize', Object.fromEntries(url.searchParams)),
       browser,
@@ -226,12 +226,48 @@ test('S-013 state comes back as it was sent, and nothing else does', async () =>
   }
 });
 
-test('S-083 the nonce is echoed exactly', async () => {
+test('S-083 the ID token names its issuer, its one audience and the nonce exactly', async () => {
   const person = await flow.people.create();
-  const config = await connect(flow, await flow.register({}));
+  const client = await flow.register({});
+  const config = await connect(flow, client);
   const nonce = '<nonce> +%"\\ 한';
   const { tokens } = await signIn(flow, config, person.id, { parameters: { nonce } });
-  expect(tokens.claims()?.nonce).toBe(nonce);
+  const claims = tokens.claims()!;
+  expect([claims.iss, claims.iss]).toEqual([flow.issuer, config.serverMetadata().issuer]);
+  // With one audience there is nobody to tell apart by azp.
+  expect([claims.aud, claims.azp ?? client.id]).toEqual([client.id, client.id]);
+  expect(claims.nonce).toBe(nonce);
+});
+
+describe('S-163 S-088 what a token says of the sign-in is what was done:', () => {
+  const done = async (browser: Browser, config: oidc.Configuration, accountId: string, amr?: string) => {
+    const { url, verifier, state, nonce } = await authorizationRequest(config, {
+      acr_values: 'urn:example:hardware urn:daemun:acr:two-factor',
+      claims: JSON.stringify({ id_token: { amr: { values: [['hwk']] } } }),
+    });
+    const page = await browser.open(url.href);
+    const visit = amr ? await browser.submit(`${page.url.pathname}/login`, { account: accountId, amr }) : page;
+    const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce };
+    const { acr, amr: methods, auth_time } = (await oidc.authorizationCodeGrant(config, visit.url, checks)).claims()!;
+    return { acr, amr: methods, auth_time: auth_time! };
+  };
+
+  test.each([['pwd'], ['otp'], ['pwd otp']])(
+    'by %s, and the same an hour later without another sign-in',
+    async (amr) => {
+      const person = await flow.people.create();
+      const config = await connect(flow, await flow.register({}));
+      const browser = createBrowser(flow.origin);
+      const before = Math.floor(Date.now() / 1000);
+      const first = await done(browser, config, person.id, amr);
+      expect(first).toMatchObject({ acr: 'urn:daemun:acr:one-factor', amr: amr.split(' ') });
+      expect(first.auth_time).toBeGreaterThanOrEqual(before);
+      expect(first.auth_time).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000));
+      await flow.age(3600);
+      const later = await done(browser, config, person.id);
+      expect(later).toEqual({ ...first, auth_time: first.auth_time - 3600 });
+    },
+  );
 });
 
 test('an application without a scope in its request is not refused', async () => {

@@ -54,9 +54,8 @@ test('S-026 a replay is in the audit log', async () => {
   const { form } = await obtainCode(flow, client, person.id);
   await redeem(form);
   await redeem(form);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const events = (await flow.auditEvents()).filter(({ client_id }) => client_id === client.id);
-  expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(['token.issued', 'code.replayed']));
+  const wanted = ['token.issued', 'code.replayed'];
+  expect(await flow.auditedTypes(client.id, ...wanted)).toEqual(expect.arrayContaining(wanted));
 });
 
 test('S-027 of many simultaneous presentations of one code at most one gets tokens', async () => {
@@ -68,18 +67,14 @@ test('S-027 of many simultaneous presentations of one code at most one gets toke
   }
 });
 
-test('S-028 a code expires', async () => {
-  const brief = await startFlow({ lifetimes: { authorizationCode: 1 } });
-  try {
-    const someone = await brief.people.create();
-    const other = await brief.register({});
-    const { form } = await obtainCode(brief, other, someone.id);
-    await new Promise((resolve) => setTimeout(resolve, 2100));
-    const answer = await post(`${brief.issuer}/token`, form, basic(other));
-    expect([answer.status, answer.json.error]).toEqual([400, 'invalid_grant']);
-  } finally {
-    await brief.close();
-  }
+test('S-028 a code expires after a minute', async () => {
+  const { form } = await obtainCode(flow, client, person.id);
+  const { form: late } = await obtainCode(flow, client, person.id);
+  await flow.age(50);
+  expect((await redeem(form)).status).toBe(200);
+  await flow.age(15);
+  const answer = await redeem(late);
+  expect([answer.status, answer.json.error]).toEqual([400, 'invalid_grant']);
 });
 
 test('S-029 a code is of no use to another client, confidential or public', async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type * as oidc from 'openid-client';
 import { loadConfig } from '../../src/config/load.ts';
 import { openServices, type Services } from '../../src/services.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 import { type Browser, createBrowser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, obtainCode, post, signIn } from '../support/flow-client.ts';
 import { type Flow, startFlow } from '../support/flow-server.ts';
@@ -14,20 +14,20 @@ const BY = { actor: 'test' };
 const FOR_EVER = { scope: 'openid offline_access', prompt: 'consent' };
 
 let folder: string;
-let testDatabase: TestDatabase | undefined;
+let testDatabase: Awaited<ReturnType<typeof createEmptyDatabase>>;
 let services: Services;
 let flow: Flow;
 let client: { id: string; secret: string };
 let config: oidc.Configuration;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'daemun-disabled-person-'));
-  if (process.env.TEST_POSTGRES_URL) testDatabase = await openTestDatabase();
+  testDatabase = await createEmptyDatabase();
   // People are changed by the very services that the server and the command line use.
   services = await openServices(
     loadConfig({
       KEYS_DIR: join(folder, 'keys'),
       LOG_LEVEL: 'silent',
-      ...(testDatabase ? { DATABASE_URL: testDatabase.url! } : { DATA_DIR: join(folder, 'data') }),
+      ...(testDatabase ? { DATABASE_URL: testDatabase.url } : { DATA_DIR: join(folder, 'data') }),
     }),
   );
   flow = await startFlow({ database: services.database });

@@ -78,12 +78,18 @@ describe('introspection', () => {
 
   test('S-065 foreign, expired, malformed, revoked and unknown tokens look alike', async () => {
     const stranger = await flow.register({ metadata: { grant_types } });
-    const { tokens, callback } = await signIn(flow, config, person.id);
+    const { callback } = await signIn(flow, config, person.id);
     const revoked = await signIn(flow, config, person.id);
     await oidc.tokenRevocation(config, revoked.tokens.refresh_token!);
+    const expired = await signIn(flow, config, person.id);
+    await flow.age(31 * 86_400);
+    const fresh = await signIn(flow, config, person.id);
+    expect((await look(fresh.tokens.access_token)).json.active).toBe(true);
     const answers = await Promise.all([
-      look(tokens.access_token, stranger),
-      look(tokens.refresh_token!, stranger),
+      look(fresh.tokens.access_token, stranger),
+      look(fresh.tokens.refresh_token!, stranger),
+      look(expired.tokens.access_token),
+      look(expired.tokens.refresh_token!),
       look(revoked.tokens.access_token),
       look(revoked.tokens.refresh_token!),
       look(callback.searchParams.get('code')!),
@@ -217,8 +223,7 @@ describe('revocation', () => {
   test('S-175 is in the audit log', async () => {
     const { tokens } = await signIn(flow, config, person.id);
     await revoke(tokens.refresh_token!);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const types = (await flow.auditEvents()).filter(({ client_id }) => client_id === client.id).map(({ type }) => type);
-    expect(types).toEqual(expect.arrayContaining(['token.revoked', 'grant.revoked']));
+    const wanted = ['token.revoked', 'grant.revoked'];
+    expect(await flow.auditedTypes(client.id, ...wanted)).toEqual(expect.arrayContaining(wanted));
   });
 });

@@ -49,6 +49,12 @@ const outside = (request: string, more: Record<string, string> = {}) =>
     `/authorize?${new URLSearchParams({ client_id: client.id, response_type: 'code', scope: 'openid', redirect_uri: CALLBACK, request, ...more })}`,
   );
 
+function nested(depth: number): unknown {
+  let value: unknown = {};
+  for (let level = 0; level < depth; level++) value = { userinfo: value };
+  return value;
+}
+
 const errorOf = (visit: Awaited<ReturnType<typeof outside>>) =>
   visit.url.origin === flow.origin
     ? pageOf(visit).error
@@ -102,6 +108,11 @@ describe('S-043 S-075 a request object is refused when it is', () => {
     ['about another client', () => signed({ client_id: 'other' })],
     ['expired', () => signed({ exp: now() - 60 })],
     ['not valid yet', () => signed({ nbf: now() + 120 })],
+    ['dated in the future (S-044)', () => signed({ iat: now() + 90, exp: now() + 150 })],
+    ['nested deeper than anybody means', () => signed({ claims: nested(12) })],
+    ['nested so deep that nothing could hold it', () => signed({ claims: nested(300) })],
+    ['nested too deep in claims that are a text', () => signed({ claims: JSON.stringify(nested(12)) })],
+    ['carrying a state of more than 2 KiB (S-013)', () => signed({ state: 'x'.repeat(2049) })],
     ['expiring at a text', () => signed({ exp: 'never' })],
     ['holding another request', () => signed({ request: 'x' })],
     ['pointing to another request', () => signed({ request_uri: 'https://other.example' })],

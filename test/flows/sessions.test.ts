@@ -151,38 +151,37 @@ describe('S-151 cookies', () => {
 });
 
 describe('S-152 a session', () => {
+  const DAY = 86_400;
+
   test('ends a fixed time after the sign-in, however much it is used', async () => {
-    const brief = await startFlow({ lifetimes: { session: 3 } });
-    try {
-      const client = await connect(brief, await brief.register({}));
-      const someone = await brief.people.create();
-      const used = createBrowser(brief.origin);
-      await signIn(brief, client, someone.id, { browser: used });
-      const until = Date.now() + 3200;
-      while (Date.now() < until) {
-        await used.open((await authorizationRequest(client, { prompt: 'none' })).url.href);
-        await new Promise((resolve) => setTimeout(resolve, 300));
-      }
-      const visit = await used.open((await authorizationRequest(client, { prompt: 'none' })).url.href);
-      expect(visit.url.searchParams.get('error')).toBe('login_required');
-    } finally {
-      await brief.close();
+    await signIn(flow, config, person.id, { browser });
+    for (let week = 0; week < 2; week++) {
+      await flow.age(6.9 * DAY);
+      expect(await silently()).toBeNull();
     }
+    await flow.age(0.3 * DAY);
+    expect(await silently()).toBe('login_required');
+  });
+
+  test('begins anew with a new sign-in', async () => {
+    await signIn(flow, config, person.id, { browser });
+    await flow.age(10 * DAY);
+    await signIn(flow, config, person.id, { browser, parameters: { prompt: 'login' } });
+    await flow.age(10 * DAY);
+    expect(await silently()).toBeNull();
   });
 
   test('that is alive ends earlier when the setting becomes shorter', async () => {
-    const long = await startFlow({ lifetimes: { session: 3600 } });
-    const { database } = long;
-    const someone = await long.people.create();
-    const remembered = createBrowser(long.origin);
-    const client = await connect(long, await long.register({}));
-    await signIn(long, client, someone.id, { browser: remembered });
-    await database.pool.query(
-      `UPDATE protocol_artifacts SET payload = replace(payload::text, '"loginTs":', '"loginTs":-')::json WHERE kind = 'Session'`,
-    );
-    const visit = await remembered.open((await authorizationRequest(client, { prompt: 'none' })).url.href);
-    expect(visit.url.searchParams.get('error')).toBe('login_required');
-    await long.close();
+    await signIn(flow, config, person.id, { browser });
+    await flow.age(2 * DAY);
+    expect(await silently()).toBeNull();
+    const shared = { database: flow.database, issuer: flow.issuer, secrets: flow.secrets };
+    const stricter = await startFlow({ ...shared, lifetimes: { session: DAY } });
+    const { url } = await authorizationRequest(config, { prompt: 'none' });
+    const cookie = browser.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+    const answer = await throughProxy(stricter, `${url.pathname}${url.search}`, { headers: { cookie } });
+    expect(answer.headers.location).toContain('error=login_required');
+    await stricter.close();
   });
 });
 

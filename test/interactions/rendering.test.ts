@@ -52,7 +52,7 @@ describe.each(cases)('$screen, $sample, $locale', ({ screen, view, locale }) => 
   });
 });
 
-test('the sign-in form keeps the names that password managers and test suites know', () => {
+test('S-118 the sign-in form keeps the names that password managers and test suites know', () => {
   const { view } = fixtures.find(({ screen, sample }) => screen === 'login' && sample === 'first-party')!;
   const html = screens.html('login', view as never, { locale: 'en' });
   expect(html).toMatch(/<input[^>]+name="email"[^>]+autocomplete="username"/);
@@ -61,10 +61,25 @@ test('the sign-in form keeps the names that password managers and test suites kn
   expect(form.match(/type="submit"/g)).toHaveLength(1);
 });
 
-test('a new password is asked for as such', () => {
+test('S-118 a new password is asked for as such', () => {
   for (const screen of ['setup', 'set-password'] as const) {
     const { view } = fixtures.find((fixture) => fixture.screen === screen)!;
     expect(screens.html(screen, view as never, { locale: 'en' })).toContain('autocomplete="new-password"');
+  }
+});
+
+test('S-118 nothing that a page loads or says keeps anybody from pasting a password', () => {
+  const folder = join(INTERACTIONS_FOLDER, 'assets');
+  const scripts = readdirSync(folder)
+    .filter((file) => /\.(?:js|css)$/.test(file))
+    .map((file) => readFileSync(join(folder, file), 'utf8'));
+  const pages = cases.map(({ screen, view, locale }) => screens.html(screen, view as never, { locale }));
+  expect([scripts.length > 0, pages.length > 0]).toEqual([true, true]);
+  for (const text of [...scripts, ...pages]) {
+    // Neither a handler, nor what could stand for one: keys, drops, and what is typed before it arrives.
+    expect(text).not.toMatch(/on(?:paste|beforeinput|keydown|drop|contextmenu)\b|user-select:\s*none/);
+    expect(text).not.toMatch(/['"](?:paste|beforeinput|keydown|drop|contextmenu)['"]/);
+    expect(text).not.toMatch(/autocomplete="(?:off|one-time-code|nope)"/);
   }
 });
 

@@ -136,6 +136,17 @@ test('a command builds what is stale and installs only what is missing, because 
   expect(prepare({}, { onlyMissing: true }).calls).toEqual(['generate', 'compile']);
 });
 
+test.each([
+  ['18.20.4', 1, 'Daemun needs Node.js 20.19 or newer; this is 18.20.4.\n'],
+  ['20.18.3', 1, 'Daemun needs Node.js 20.19 or newer; this is 20.18.3.\n'],
+  ['20.19.0', 0, ''],
+  ['26.1.0', 0, ''],
+])('Node.js %s is judged before anything else', (version, status, stderr) => {
+  const judge = `Object.defineProperty(process.versions, 'node', { value: '${version}' });
+    import(${JSON.stringify(join(checkout, 'scripts/prepare.mjs'))}).then((m) => m.requireNode())`;
+  expect(spawnSync(process.execPath, ['-e', judge], { encoding: 'utf8' })).toMatchObject({ status, stderr });
+});
+
 test('two starts at once do the work once', async () => {
   rmSync(calls, { force: true });
   const both = `const { spawn } = await import('node:child_process');

@@ -45,6 +45,36 @@ test('a try that is given back does not count, and giving back never makes more 
   expect(await limiter.take('a')).toMatchObject({ allowed: false });
 });
 
+test('looking costs nothing and leaves nothing behind', async () => {
+  const limiter = createRateLimiter({ points: 1, seconds: 60 });
+  for (let round = 0; round < 100; round++) expect(await limiter.peek(`key-${round}`)).toEqual({ allowed: true });
+  expect(jest.getTimerCount()).toBe(0);
+  await limiter.take('a');
+  expect(await limiter.peek('a')).toEqual({ allowed: false, retryAfter: 60, isFirst: false });
+  jest.advanceTimersByTime(60_000);
+  expect(await limiter.peek('a')).toEqual({ allowed: true });
+});
+
+test('there are never more keys than the limit, and the oldest goes first', async () => {
+  const limiter = createRateLimiter({ points: 1, seconds: 60, mostKeys: 3 });
+  for (const key of ['a', 'b', 'c', 'a', 'd']) await limiter.take(key);
+  expect(jest.getTimerCount()).toBe(3);
+  expect(await limiter.peek('a')).toEqual({ allowed: true });
+  expect(await limiter.peek('b')).toMatchObject({ allowed: false });
+  jest.advanceTimersByTime(60_000);
+  for (const key of ['b', 'e']) await limiter.take(key);
+  expect(await limiter.peek('b')).toMatchObject({ allowed: false });
+  for (let round = 0; round < 100; round++) await limiter.take(`key-${round}`);
+  expect(jest.getTimerCount()).toBe(3);
+});
+
+test('a long key is told apart from another, not kept', async () => {
+  const limiter = createRateLimiter({ points: 1, seconds: 60 });
+  await limiter.take('x'.repeat(50_000));
+  expect(await limiter.peek('x'.repeat(50_000))).toMatchObject({ allowed: false });
+  expect(await limiter.peek('x'.repeat(50_001))).toEqual({ allowed: true });
+});
+
 describe('S-132 an address counts', () => {
   test.each([
     ['as itself when it is IPv4', '192.0.2.1', '192.0.2.1', true],
@@ -60,6 +90,8 @@ test('S-046 a stranger’s failures do not count against a client elsewhere', as
   const { clientAuthentication } = createRateLimits({
     signInPerAddressPerMinute: 1,
     tokenFailuresPerClientPerMinute: 2,
+    tokenFailuresPerAddressPerMinute: 100,
+    strangersPerAddressPerMinute: 100,
   });
   const stranger = clientKey('client', '198.51.100.9');
   for (let failure = 0; failure < 3; failure++) await clientAuthentication.take(stranger);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -12,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { explainFailure } from '../../src/platform/run-service.ts';
 import { SecretText } from '../../src/platform/secret-text.ts';
 import { loadKeyEncryption } from '../../src/signing-keys/key-encryption.ts';
 import { openSecrets } from '../../src/signing-keys/server-secrets.ts';
@@ -41,6 +43,17 @@ test('the first start makes a key that only its owner can read, and later starts
   expect(Buffer.from(readFileSync(file(), 'utf8'), 'base64')).toHaveLength(32);
   if (process.platform !== 'win32') expect(statSync(file()).mode & 0o777).toBe(0o600);
   expect((await load()).kekId).toBe(first.kekId);
+});
+
+test('what is wrong with the key is told to whoever starts the service without a stack', async () => {
+  const failure = await load({ production: true }).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ name: 'KeyEncryptionError', forOperator: true });
+  expect(explainFailure(failure)).toBe((failure as Error).message);
+  // A key that cannot be read has a cause with a stack of its own.
+  mkdirSync(file());
+  const unreadable = await load().catch((error: unknown) => error);
+  expect(unreadable).toMatchObject({ forOperator: true, cause: { code: 'EISDIR' } });
+  expect(explainFailure(unreadable)).toBe((unreadable as Error).message);
 });
 
 test('many starts at once make one key, and no half-written file stays', async () => {

@@ -8,7 +8,7 @@ import { poolOver } from '../../src/platform/database/embedded.ts';
 /**
  * A fresh migrated database for one test file: an in-memory PGlite, or, when the suite runs for PostgreSQL
  * (TEST_POSTGRES_URL), a new database there. `connect` opens a further, independent pool on the same data:
- * a second node. On PGlite, which has one session, it is a second pool over the same queue.
+ * a second node. On PGlite, which has one session, it shares the one pool there is.
  */
 export interface TestDatabase extends Database {
   /** Set on PostgreSQL only. */
@@ -36,8 +36,7 @@ async function openEmbedded(): Promise<TestDatabase> {
   return {
     ...database,
     async connect() {
-      const other = await poolOver(lite);
-      const second = databaseOver('embedded', other, () => other.end());
+      const second = databaseOver('embedded', pool, async () => {});
       others.push({ ...second, close: once(second.close) });
       return others.at(-1)!;
     },
@@ -66,6 +65,21 @@ async function openPostgresql(server: string): Promise<TestDatabase> {
       await first.close();
       await administer(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
+  };
+}
+
+/**
+ * An empty database on PostgreSQL, for a whole service that migrates it when it starts. Undefined when the suite runs embedded,
+ * where a service makes its own.
+ */
+export async function createEmptyDatabase(): Promise<{ url: string; close(): Promise<void> } | undefined> {
+  const server = process.env.TEST_POSTGRES_URL;
+  if (!server) return undefined;
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await administer(server, `CREATE DATABASE ${name} TEMPLATE template0`);
+  return {
+    url: Object.assign(new URL(server), { pathname: `/${name}` }).href,
+    close: () => administer(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
 }
 

@@ -16,6 +16,7 @@ import { hostCheck } from '../../src/platform/http/host-check.ts';
 import { plainPaths } from '../../src/platform/http/paths.ts';
 import { securityHeaders } from '../../src/platform/http/security-headers.ts';
 import { createLogger } from '../../src/platform/logger.ts';
+import { createRateLimits, type RateLimits } from '../../src/platform/rate-limits.ts';
 import { createArtifactStore } from '../../src/provider/adapter.ts';
 import type { IdentityProvider, InteractionResult, ProtocolScreens } from '../../src/provider/identity-provider.ts';
 import type { Lifetimes } from '../../src/provider/lifetimes.ts';
@@ -41,11 +42,18 @@ export interface FlowOptions {
   lifetimes?: Partial<typeof LIFETIMES>;
   /** A minute, by client and address. */
   authenticationFailures?: number;
+  /** A minute, by address. */
+  authenticationFailuresByAddress?: number;
+  /** A minute, by address. */
+  strangers?: number;
+  limits?: Partial<RateLimits>;
   /** Another public address than the one that is listened to, as behind a proxy. */
   issuer?: string;
   database?: Database;
   signingKeys?: SigningKeySet;
   secrets?: ReturnType<typeof makeSecrets>;
+  fetch?: typeof fetch;
+  claimsOf?: typeof claimsOf;
 }
 
 /** The protocol part of the service on a port of its own, with plain pages in place of the screens. */
@@ -54,6 +62,7 @@ export interface Flow {
   /** Where it really listens. */
   origin: string;
   identityProvider: IdentityProvider;
+  secrets: ReturnType<typeof makeSecrets>;
   database: Database;
   people: ReturnType<typeof createPeople>;
   clients: ReturnType<typeof createClients>;
@@ -67,8 +76,10 @@ export interface Flow {
   sessions: { started: Record<string, unknown>[]; touched: string[]; ended: string[] };
   /** What disabling an account does beside changing its state. */
   endAccess(accountId: string): Promise<{ sessions: string[] }>;
-  /** Rows of the audit log, oldest first. */
-  auditEvents(): Promise<{ type: string; client_id: string | null; user_id: string | null }[]>;
+  /** What the audit log has of a client or person, once all of these are among it: rows come a moment after the answer. */
+  auditedTypes(of: string, ...awaited: string[]): Promise<string[]>;
+  /** Lets everything stored become so many seconds older. */
+  age(seconds: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -99,7 +110,16 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
   const sessions = createUserSessions({ database, audit, logger, lifetime: lifetimes.session, endSession });
 
   const identityProvider = await createIdentityProvider({
-    config: { issuer, lifetimes, limits: { tokenFailuresPerClientPerMinute: options.authenticationFailures ?? 1000 } },
+    config: { issuer, lifetimes },
+    limits: {
+      ...createRateLimits({
+        signInPerAddressPerMinute: 1000,
+        tokenFailuresPerClientPerMinute: options.authenticationFailures ?? 1000,
+        tokenFailuresPerAddressPerMinute: options.authenticationFailuresByAddress ?? 1000,
+        strangersPerAddressPerMinute: options.strangers ?? 10_000,
+      }),
+      ...options.limits,
+    },
     database,
     artifactStore: createArtifactStore({
       pool: database.pool,
@@ -108,7 +128,7 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
     }),
     signingKeys: options.signingKeys ?? (await makeSigningKeys()),
     secrets,
-    accounts: { find: people.find, claimsOf },
+    accounts: { find: people.find, claimsOf: options.claimsOf ?? claimsOf },
     clients,
     resourceServers,
     sessions: {
@@ -126,6 +146,7 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
       },
     },
     audit,
+    ...(options.fetch && { fetch: options.fetch }),
     screens,
     uiLocales: ['ko', 'en'],
     logger,
@@ -147,6 +168,7 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
     issuer,
     origin,
     identityProvider,
+    secrets,
     database,
     people,
     clients,
@@ -166,10 +188,18 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
     log,
     sessions: noted,
     endAccess: (accountId) => database.prisma.$transaction((tx) => endAccountAccess(tx, accountId)),
-    async auditEvents() {
-      const { rows } = await database.pool.query('SELECT type, client_id, user_id FROM audit_events ORDER BY at, id');
-      return rows;
+    async auditedTypes(of, ...awaited) {
+      for (let tries = 0; ; tries++) {
+        const { rows } = await database.pool.query<{ type: string }>(
+          'SELECT type FROM audit_events WHERE $1 IN (client_id, user_id) ORDER BY at, id',
+          [of],
+        );
+        const types = rows.map(({ type }) => type);
+        if (awaited.every((type) => types.includes(type)) || tries === 100) return types;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
     },
+    age: (seconds) => ageArtifacts(database, seconds),
     async close() {
       await stop(server);
       await sessions.close();
@@ -212,6 +242,24 @@ function plainInteractions(identityProvider: IdentityProvider): Koa.Middleware {
     };
     await identityProvider.finishInteraction(ctx, results[step!]!);
   };
+}
+
+/** Times in payloads are seconds; interactions are sealed and keep theirs. */
+async function ageArtifacts({ pool }: Database, seconds: number): Promise<void> {
+  const { rows } = await pool.query<{ id: Buffer; payload: string }>(
+    'SELECT id, payload::text AS payload FROM protocol_artifacts',
+  );
+  for (const { id, payload } of rows) {
+    const aged = payload.replace(
+      /"(iat|iiat|exp|loginTs|authTime)":(\d+)/g,
+      (_, name, time) => `"${name}":${time - seconds}`,
+    );
+    await pool.query(
+      `UPDATE protocol_artifacts SET payload = $2::json, expires_at = expires_at - make_interval(secs => $3),
+         consumed_at = consumed_at - make_interval(secs => $3) WHERE id = $1`,
+      [id, aged, seconds],
+    );
+  }
 }
 
 async function stop(server: Server): Promise<void> {

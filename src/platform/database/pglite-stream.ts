@@ -52,6 +52,14 @@ export class PGliteStream extends Duplex {
     this.#drain().then(() => done(), done);
   }
 
+  /**
+   * node-postgres corks while it writes one query's messages. They must reach the database together: in between, those of
+   * another connection would use the same session, and an error would be answered once for each message.
+   */
+  override _writev(chunks: { chunk: Buffer; encoding: BufferEncoding }[], done: (error?: Error | null) => void): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'binary', done);
+  }
+
   override _final(done: () => void): void {
     this.push(null);
     done();
@@ -74,10 +82,17 @@ export class PGliteStream extends Duplex {
       }
       const batch = this.#pending.subarray(0, this.#endOfBatch(length));
       this.#pending = this.#pending.subarray(batch.length);
+      if (!this.#started) await this.#reset();
       this.#started = true;
       await this.#yieldWhenDue();
       this.push(Buffer.from(await this.#database.runExclusive(() => this.#database.execProtocolRaw(batch))));
     }
+  }
+
+  /** A new connection finds the session of the one before it: an open transaction, prepared statements, settings. */
+  async #reset(): Promise<void> {
+    await this.#database.exec('ROLLBACK');
+    await this.#database.exec('DISCARD ALL');
   }
 
   /** The database answers without leaving the microtask queue, so a loop of queries would stop everything else in the process. */

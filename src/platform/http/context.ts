@@ -5,6 +5,8 @@ import { canonicalAddress, clientAddress, trustedBy } from './client-address.ts'
 /** What every request knows about itself, as `ctx.state`. */
 export interface RequestState {
   requestId: string;
+  /** Whoever asks is a program, whatever it says it accepts. */
+  answersProgram?: boolean;
   /** Canonical, from the trusted proxy chain. */
   address: string;
   /** For `contentSecurityPolicy({ nonce })`, when a page cannot do without. */

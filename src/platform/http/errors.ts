@@ -50,9 +50,7 @@ export function errors({ renderError, logger }: { renderError: RenderError; logg
     ctx.status = error.status;
     ctx.set('Cache-Control', 'no-store');
     if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter));
-    if (ctx.accepts('application/problem+json', 'application/json', 'text/html') !== 'text/html') {
-      return answerProblem(ctx, error);
-    }
+    if (!wantsPage(ctx)) return answerProblem(ctx, error);
     try {
       await renderError(ctx, error);
       ctx.status = error.status;
@@ -62,6 +60,11 @@ export function errors({ renderError, logger }: { renderError: RenderError; logg
       ctx.body = error.publicText;
     }
   }
+}
+
+function wantsPage(ctx: Context): boolean {
+  if ((ctx.state as RequestState).answersProgram) return false;
+  return ctx.accepts('application/problem+json', 'application/json', 'text/html') === 'text/html';
 }
 
 function answerProblem(ctx: Context, error: AppError): void {

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createBrowser } from '../support/flow-browser.ts';
+import { authorizationRequest, basic, connect, obtainCode, post } from '../support/flow-client.ts';
+import { throughProxy } from '../support/flow-https.ts';
+import { makeSecrets, makeSigningKeys } from '../support/flow-keys.ts';
+import { type Flow, startFlow } from '../support/flow-server.ts';
+
+let database: TestDatabase;
+let one: Flow;
+let two: Flow;
+let client: { id: string; secret: string };
+beforeAll(async () => {
+  database = await openTestDatabase();
+  const shared = { secrets: makeSecrets(), signingKeys: await makeSigningKeys() };
+  one = await startFlow({ ...shared, database });
+  two = await startFlow({ ...shared, database: await database.connect(), issuer: one.issuer });
+  client = await one.register({ metadata: { grant_types: ['authorization_code', 'refresh_token'] } });
+});
+afterAll(async () => {
+  await one.close();
+  await two.close();
+  await database.close();
+});
+
+/** A browser whose person has answered the page, and has not yet followed where the answer leads. */
+async function parked(accountId: string, browser = createBrowser(one.origin)) {
+  const { url } = await authorizationRequest(await connect(one, client), { prompt: 'login' });
+  const page = await browser.open(url.href);
+  const submit = (account = accountId) =>
+    browser.request(`${page.url.pathname}/login`, { method: 'POST', body: new URLSearchParams({ account }) });
+  return { browser, page, submit };
+}
+
+async function follow(browser: ReturnType<typeof createBrowser>, answer: Response): Promise<string[]> {
+  expect(answer.status).toBe(303);
+  const visit = await browser.open(answer.headers.get('location')!);
+  return [visit.response?.status.toString() ?? 'elsewhere', visit.url.searchParams.has('code') ? 'code' : 'no code'];
+}
+
+describe('S-158 a sign-in that waits to be continued', () => {
+  test('gives a code', async () => {
+    const person = await one.people.create();
+    const { browser, submit } = await parked(person.id);
+    expect(await follow(browser, await submit())).toEqual(['elsewhere', 'code']);
+  });
+
+  test('ends with the access of the account', async () => {
+    const person = await one.people.create();
+    const { browser, submit } = await parked(person.id);
+    const answer = await submit();
+    expect(await two.endAccess(person.id)).toEqual({ sessions: [] });
+    expect(await follow(browser, answer)).toEqual(['400', 'no code']);
+  });
+
+  test('of somebody signed in ends too, and cannot be answered again', async () => {
+    const person = await one.people.create();
+    const { browser } = await obtainCode(one, client, person.id);
+    const { submit } = await parked(person.id, browser);
+    const answer = await submit();
+    expect((await two.endAccess(person.id)).sessions).toHaveLength(1);
+    expect((await submit()).status).toBe(400);
+    expect(await follow(browser, answer)).toEqual(['400', 'no code']);
+  });
+
+  test('ends only with its own account, and a page that nobody answered goes on', async () => {
+    const [person, other] = [await one.people.create(), await one.people.create()];
+    const [theirs, unanswered] = [await parked(other.id), await parked(person.id)];
+    const answer = await theirs.submit();
+    await two.endAccess(person.id);
+    expect(await follow(theirs.browser, answer)).toEqual(['elsewhere', 'code']);
+    expect(await follow(unanswered.browser, await unanswered.submit())).toEqual(['elsewhere', 'code']);
+  });
+});
+
+/** The same request in many copies, half of them at each node. */
+function inParallel(count: number, path: string, cookie: string) {
+  return Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      throughProxy(index % 2 ? two : one, path, { headers: { cookie, accept: 'text/html' } }),
+    ),
+  );
+}
+
+const codeOf = ({ headers }: { headers: Record<string, unknown> }): string | undefined =>
+  headers.location === undefined
+    ? undefined
+    : (new URL(String(headers.location), one.issuer).searchParams.get('code') ?? undefined);
+
+test('S-143 one sign-in continued many times at once on two nodes gives one code', async () => {
+  for (let round = 0; round < 4; round++) {
+    const person = await one.people.create();
+    const { browser, submit } = await parked(person.id);
+    const location = (await submit()).headers.get('location')!;
+    const cookie = browser.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+    const answers = await inParallel(8, new URL(location, one.issuer).pathname, cookie);
+    expect(answers.map(codeOf).filter(Boolean)).toHaveLength(1);
+    for (const answer of answers) if (!codeOf(answer)) expect(answer.status).toBe(400);
+  }
+}, 30_000);
+
+test('many first requests of one application in one session at once give codes that all work', async () => {
+  for (let round = 0; round < 3; round++) {
+    const person = await one.people.create();
+    const { browser } = await obtainCode(one, await one.register({}), person.id);
+    const cookie = browser.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+    const { url, verifier } = await authorizationRequest(await connect(one, client));
+    const answers = await inParallel(16, `${url.pathname}${url.search}`, cookie);
+    const statuses: number[] = [];
+    for (const answer of answers) {
+      const form = {
+        grant_type: 'authorization_code',
+        code: codeOf(answer)!,
+        redirect_uri: url.searchParams.get('redirect_uri')!,
+        code_verifier: verifier,
+      };
+      statuses.push((await post(`${one.issuer}/token`, form, basic(client))).status);
+    }
+    expect(statuses).toEqual(new Array(16).fill(200));
+  }
+}, 30_000);
