@@ -1,5 +1,5 @@
-/** Connection lost or refused, shutting down, out of connections, cancelled by a timeout (PostgreSQL appendix A). */
-const UNAVAILABLE_STATES = /^(?:08...|57P0[1-5]|57014|53[0-4]..|55P03|25P0[34])$/;
+/** Connection lost or refused, shutting down, out of connections, cancelled by a timeout, victim of a conflict time and again (PostgreSQL appendix A). */
+const UNAVAILABLE_STATES = /^(?:08...|57P0[1-5]|57014|53[0-4]..|55P03|25P0[34]|40P01|40001)$/;
 const UNAVAILABLE_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
