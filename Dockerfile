@@ -17,9 +17,10 @@ COPY package.json package-lock.json .npmrc ./
 COPY packages/verify/package.json packages/verify/
 COPY examples/api/package.json examples/api/
 COPY examples/web-app/package.json examples/web-app/
-# `prisma` and `typescript` are optional peers of the Prisma client: compiled output needs neither.
-# --workspaces=false leaves out what only the examples need.
+# `prisma` and `typescript` are optional peers of the Prisma client: compiled output needs neither, and leaving them out leaves out
+# the binary of argon2 for this platform too, which is brought back. --workspaces=false leaves out what only the examples need.
 RUN npm ci --omit=dev --omit=optional --workspaces=false --include-workspace-root
+COPY --from=build /app/node_modules/@node-rs ./node_modules/@node-rs
 
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
