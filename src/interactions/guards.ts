@@ -1,5 +1,4 @@
 import type { Context, Middleware } from 'koa';
-import type { AuditContext } from '../audit/audit.ts';
 import type { Csrf } from '../platform/http/csrf.ts';
 import { type Form, parseForm } from '../platform/http/form.ts';
 import type { IdentityProvider, PendingInteraction } from '../provider/identity-provider.ts';
@@ -54,9 +53,4 @@ export function seeOther(ctx: Context, path: string): void {
   ctx.redirect(path);
   ctx.status = 303;
   ctx.set('Cache-Control', 'no-store');
-}
-
-export function auditContextOf(ctx: Context): AuditContext {
-  const { address, requestId } = ctx.state;
-  return { address, requestId };
 }

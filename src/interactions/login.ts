@@ -1,10 +1,11 @@
 import type { Context } from 'koa';
 import type { SignInOutcome } from '../accounts/sign-in.ts';
 import type { Csrf } from '../platform/http/csrf.ts';
+import { auditContextOf } from '../provider/audit-context.ts';
 import type { IdentityProvider, PendingInteraction } from '../provider/identity-provider.ts';
 import { clientView } from './client-view.ts';
 import type { DeviceCookie } from './device-cookie.ts';
-import { auditContextOf, formOf, interactionPath, pendingOf, seeOther } from './guards.ts';
+import { formOf, interactionPath, pendingOf, seeOther } from './guards.ts';
 import { loginPersonView } from './person-view.ts';
 import type { FindsAccounts, InvitesAccounts, SignsIn } from './ports.ts';
 import type { Screens } from './screens.ts';
@@ -84,7 +85,7 @@ export function createLogin(options: LoginOptions) {
       const deviceToken = deviceCookie.read(ctx);
       const outcome = await signIn.withPassword(
         { login, password, ...(deviceToken && { deviceToken }) },
-        auditContextOf(ctx),
+        auditContextOf(ctx.state),
       );
       if (outcome.kind !== 'signed_in') return refuse(ctx, login, outcome);
       // A name can change hands between the page and the answer.
@@ -104,7 +105,7 @@ export function createLogin(options: LoginOptions) {
 
   /** The sign-in counts only once the new password is set: until then nobody is signed in. S-119 */
   async function changePassword(ctx: Context, accountId: string): Promise<void> {
-    const { token } = await oneTimeLinks.createInvitation(accountId, auditContextOf(ctx));
+    const { token } = await oneTimeLinks.createInvitation(accountId, auditContextOf(ctx.state));
     seeOther(ctx, `/set-password/${token}?interaction=${pendingOf(ctx).uid}`);
   }
 }

@@ -2,8 +2,9 @@ import type { Context } from 'koa';
 import type { Account } from '../accounts/account.ts';
 import { linkSpent } from '../platform/errors.ts';
 import type { Csrf } from '../platform/http/csrf.ts';
+import { auditContextOf } from '../provider/audit-context.ts';
 import { fieldProblem } from './form-problems.ts';
-import { auditContextOf, formOf, interactionPath } from './guards.ts';
+import { formOf, interactionPath } from './guards.ts';
 import { loginPersonView, personView } from './person-view.ts';
 import type { OpensLinks } from './ports.ts';
 import type { Screens } from './screens.ts';
@@ -48,7 +49,7 @@ export function createSetPassword({ screens, oneTimeLinks, csrf, minimumPassword
     async submit(ctx: Context): Promise<void> {
       const account = await invited(ctx);
       const { password = '' } = formOf(ctx);
-      const outcome = await oneTimeLinks.completeSetPassword(ctx.params.token, { password }, auditContextOf(ctx));
+      const outcome = await oneTimeLinks.completeSetPassword(ctx.params.token, { password }, auditContextOf(ctx.state));
       if (outcome.kind === 'spent') throw linkSpent();
       if (outcome.kind === 'refused') {
         return show(ctx, account, { problems: { fields: fieldProblem(outcome, { minimumPasswordLength }) } });

@@ -1,8 +1,9 @@
 import type { Context } from 'koa';
 import { linkSpent } from '../platform/errors.ts';
 import type { Csrf } from '../platform/http/csrf.ts';
+import { auditContextOf } from '../provider/audit-context.ts';
 import { fieldProblem } from './form-problems.ts';
-import { auditContextOf, formOf } from './guards.ts';
+import { formOf } from './guards.ts';
 import type { OpensLinks } from './ports.ts';
 import type { Screens } from './screens.ts';
 import type { SetupView } from './views.ts';
@@ -42,7 +43,11 @@ export function createSetup({ screens, oneTimeLinks, csrf, minimumPasswordLength
         ...(name?.trim() && { name: name.trim() }),
         ...(email?.trim() && { email: email.trim() }),
       };
-      const outcome = await oneTimeLinks.completeSetup(ctx.params.token, { ...values, password }, auditContextOf(ctx));
+      const outcome = await oneTimeLinks.completeSetup(
+        ctx.params.token,
+        { ...values, password },
+        auditContextOf(ctx.state),
+      );
       if (outcome.kind === 'spent') throw linkSpent();
       if (outcome.kind === 'created') {
         const done = { name: outcome.account.userName ?? userName, ...(playgroundUrl && { playgroundUrl }) };
