@@ -2,7 +2,7 @@ import type { ClientMetadata } from './client-metadata.ts';
 
 export type ClientState = 'active' | 'disabled';
 
-/** What the protocol needs of a client, read anew for every request. */
+/** What the protocol needs of a client. */
 export interface RelyingParty {
   id: string;
   name: string;

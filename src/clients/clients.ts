@@ -2,6 +2,7 @@ import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
 import type { ClientDetails, RelyingParty } from './client.ts';
+import { type ClientCacheOptions, createClientCache } from './client-cache.ts';
 import { chosenClientIdProblem, generateClientId } from './client-id.ts';
 import { isPublicClient, parseClientMetadata, usesClientSecret } from './client-metadata.ts';
 import { type ClientSecret, generateClientSecret } from './client-secret.ts';
@@ -56,8 +57,8 @@ export type RotateOutcome =
 export type StateOutcome = 'done' | 'unchanged' | 'not_found';
 
 export interface Clients {
-  /** Hot: one prepared statement. Disabled clients are found too. */
-  find(id: string): Promise<RelyingParty | undefined>;
+  /** Hot: from memory, or one prepared statement. Disabled clients are found too. */
+  find(id: string): RelyingParty | undefined | Promise<RelyingParty | undefined>;
   show(id: string): Promise<ClientDetails | undefined>;
   list(page: { after?: string; limit: number }): Promise<{ clients: ClientDetails[]; next?: string }>;
   /** The secret is in the outcome and nowhere else. */
@@ -74,15 +75,29 @@ export interface ClientsOptions {
   audit: Pick<Audit, 'in'>;
   /** Ends the client's grants, codes and tokens inside the transaction that disables it. */
   endClientAccess(tx: Transaction, clientId: string): Promise<void>;
+  cache?: ClientCacheOptions;
 }
 
-export function createClients({ database, audit, endClientAccess }: ClientsOptions): Clients {
+/** A change that is answered holds on every node: see `client-cache.ts`. S-047 */
+export function createClients({ database, audit, endClientAccess, cache: options }: ClientsOptions): Clients {
   const { prisma, pool } = database;
+  const cache = createClientCache(createClientFinder(pool), options);
+
+  async function settled<Outcome extends StateOutcome | UpdateOutcome | RotateOutcome>(
+    id: string,
+    change: Promise<Outcome>,
+  ): Promise<Outcome> {
+    const outcome = await change;
+    const kind = typeof outcome === 'string' ? outcome : outcome.kind;
+    // What was found unchanged may have been changed a moment ago.
+    if (kind !== 'refused' && kind !== 'not_found') await cache.settle(id);
+    return outcome;
+  }
 
   async function setState(id: string, state: 'active' | 'disabled', by: AuditContext): Promise<StateOutcome> {
     // Ending access locks grants that requests under way lock too.
-    return retryConflicts(() =>
-      prisma.$transaction(async (tx) => {
+    const change = () =>
+      prisma.$transaction(async (tx): Promise<StateOutcome> => {
         const current = await lockClient(tx, id);
         if (!current) return 'not_found';
         if (current.state === state) return 'unchanged';
@@ -94,12 +109,13 @@ export function createClients({ database, audit, endClientAccess }: ClientsOptio
           await audit.in(tx).clientEnabled({ clientId: id }, by);
         }
         return 'done';
-      }),
-    );
+      });
+    // Ending access locks grants that requests under way lock too.
+    return settled(id, retryConflicts(change));
   }
 
   return {
-    find: createClientFinder(pool),
+    find: cache.find,
     show: (id) => readClient(prisma, id),
 
     async list({ after, limit }) {
@@ -126,7 +142,7 @@ export function createClients({ database, audit, endClientAccess }: ClientsOptio
     },
 
     async update(id, changes, by) {
-      return prisma.$transaction(async (tx): Promise<UpdateOutcome> => {
+      const change = prisma.$transaction(async (tx): Promise<UpdateOutcome> => {
         const current = await lockClient(tx, id);
         if (!current) return { kind: 'not_found' };
         const checked = check(id, merge(current, changes));
@@ -143,13 +159,14 @@ export function createClients({ database, audit, endClientAccess }: ClientsOptio
         await audit.in(tx).clientUpdated({ clientId: id, changed: namesOf(changes) }, by);
         return { kind: 'updated', client: (await readClient(tx, id))!, ...(secret && { secret }) };
       });
+      return settled(id, change);
     },
 
     async rotateSecret(id, { overlapSeconds = DEFAULT_SECRET_OVERLAP }, by) {
       if (!Number.isInteger(overlapSeconds) || overlapSeconds < 0 || overlapSeconds > MAX_SECRET_OVERLAP) {
         return refused([{ field: 'overlap', message: 'must be from 0 seconds to 30 days' }]);
       }
-      return prisma.$transaction(async (tx): Promise<RotateOutcome> => {
+      const change = prisma.$transaction(async (tx): Promise<RotateOutcome> => {
         const current = await lockClient(tx, id);
         if (!current) return { kind: 'not_found' };
         if (!usesClientSecret(current.metadata)) {
@@ -164,6 +181,7 @@ export function createClients({ database, audit, endClientAccess }: ClientsOptio
         await audit.in(tx).clientSecretRotated({ clientId: id, overlapSeconds }, by);
         return { kind: 'rotated', client: (await readClient(tx, id))!, secret };
       });
+      return settled(id, change);
     },
 
     disable: (id, by) => setState(id, 'disabled', by),

@@ -11,7 +11,7 @@ export interface RateLimiter {
   /** Takes one try. */
   take(key: string): Promise<RateDecision>;
   /** Whether a try would be allowed now. Nothing is counted or kept. */
-  peek(key: string): Promise<RateDecision>;
+  peek(key: string): RateDecision | Promise<RateDecision>;
   /** Gives a try back that should not have counted. */
   giveBack(key: string): Promise<void>;
 }
@@ -44,6 +44,12 @@ export function createRateLimiter({
     await limiter.delete(oldest!);
   }
 
+  async function look(key: string): Promise<RateDecision> {
+    const state = await limiter.get(key);
+    if (!state || state.consumedPoints < points) return { allowed: true };
+    return { allowed: false, retryAfter: Math.max(1, Math.ceil(state.msBeforeNext / 1000)), isFirst: false };
+  }
+
   return {
     async take(given) {
       const key = shortened(given);
@@ -59,10 +65,9 @@ export function createRateLimiter({
         return { allowed: false, retryAfter, isFirst: consumedPoints === points + 1 };
       }
     },
-    async peek(given) {
-      const state = await limiter.get(shortened(given));
-      if (!state || state.consumedPoints < points) return { allowed: true };
-      return { allowed: false, retryAfter: Math.max(1, Math.ceil(state.msBeforeNext / 1000)), isFirst: false };
+    peek(given) {
+      const key = shortened(given);
+      return kept.has(key) ? look(key) : { allowed: true };
     },
     async giveBack(given) {
       const key = shortened(given);

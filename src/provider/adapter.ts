@@ -9,13 +9,15 @@ import { digestOf } from './artifact-identity.ts';
 import { createArtifactReads, type StoredArtifact } from './artifact-reads.ts';
 import { type ArtifactRecord, payloadOf, recordOf } from './artifact-record.ts';
 import { createArtifactRevocations } from './artifact-revocations.ts';
-import { createRotation } from './artifact-rotation.ts';
+import { type Collected, createTokenRequests } from './artifact-token-request.ts';
 import { createArtifactWrites } from './artifact-writes.ts';
-import { type Adapter, type AdapterPayload, Provider } from './engine.ts';
+import { type Adapter, type AdapterPayload, type EngineContext, Provider } from './engine.ts';
 
 export interface ArtifactStore {
   /** Every model except Client, which is not an artifact. */
   adapterFor(model: string): Adapter;
+  /** Runs one answer of the token endpoint, and puts what it spends and stores into one statement at its end. */
+  tokenRequest(ctx: EngineContext, answer: () => Promise<void>): Promise<void>;
   /** The value that follows a refresh token: always the same one, on every node, with nothing stored. */
   successorOf(refreshToken: string): string;
   /** Stores a replay mark for `lifetime` seconds. True for exactly one caller: the first. */
@@ -55,10 +57,8 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
     return !(await reads.isSpent(successor));
   }
 
-  async function consume(model: string, value: string): Promise<void> {
-    const id = digestOf(model, value);
-    const successor = model === 'RefreshToken' ? successorDigest(value) : null;
-    if ((await write({ consume: { id, successor } })) === 'lost') await refuse(model, id);
+  function consumption(model: string, value: string) {
+    return { id: digestOf(model, value), successor: model === 'RefreshToken' ? successorDigest(value) : null };
   }
 
   /** Who loses has presented a spent value (RFC 9700 sections 4.2.4 and 4.14.2), however close behind the winner. */
@@ -67,18 +67,19 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
     throw alreadySpent(model);
   }
 
-  const rotation = createRotation((refreshToken) => consume('RefreshToken', refreshToken));
-
-  async function save(model: string, record: ArtifactRecord, predecessor?: string): Promise<void> {
-    const spent = predecessor === undefined ? undefined : digestOf('RefreshToken', predecessor);
-    const outcome = await write({
-      save: record,
-      ...(spent && { consume: { id: spent, successor: successorDigest(predecessor!) } }),
-    });
-    if (outcome === 'lost') await refuse(model, spent!);
+  async function save(model: string, record: ArtifactRecord): Promise<void> {
     // A session that ended while a request was under way stays ended; its answer goes out all the same.
-    if (outcome === 'refused' && model !== 'Session') throw cannotStore(model);
+    if ((await write({ save: [record] })) === 'refused' && model !== 'Session') throw cannotStore(model);
   }
+
+  async function commit({ spent, issued }: Collected): Promise<void> {
+    const consume = spent && consumption(spent.model, spent.value);
+    const outcome = await write({ ...(consume && { consume }), ...(issued.length && { save: issued }) });
+    if (outcome === 'lost') await refuse(spent!.model, consume!.id);
+    if (outcome === 'refused') throw cannotStore(issued[0]!.kind);
+  }
+
+  const tokenRequests = createTokenRequests(commit);
 
   function adapterFor(model: string): Adapter {
     if (model === 'Client') throw new Error('Clients are not artifacts: give the engine its own adapter for them.');
@@ -114,14 +115,13 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
 
       async upsert(value, payload, lifetime) {
         if (model === 'Session' && isMereTouch(value, payload, lifetime)) return;
-        const held = model === 'RefreshToken' ? rotation.take() : undefined;
-        if (held?.sent) await held.sent;
-        await save(model, recordOf(model, value, payload, lifetime), held?.sent ? undefined : held?.refreshToken);
+        const record = () => recordOf(model, value, payload, lifetime);
+        if (!tokenRequests.issue(model, record)) await save(model, record());
       },
 
       async consume(value) {
-        if (model === 'RefreshToken' && rotation.hold(value)) return;
-        await consume(model, value);
+        const spent = { model, value };
+        if (!tokenRequests.spend(spent)) await commit({ spent, issued: [] });
       },
 
       async destroy(value) {
@@ -140,9 +140,10 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
 
   return {
     adapterFor,
+    tokenRequest: tokenRequests.run,
     successorOf,
     claimOnce: async (id, payload, lifetime) =>
-      (await write({ save: recordOf('ReplayDetection', id, payload, lifetime) })) === 'done',
+      (await write({ save: [recordOf('ReplayDetection', id, payload, lifetime)] })) === 'done',
     burnAfter: (code, tries = 5) => countFailure(digestOf('AuthorizationCode', code), tries),
     deleteExpired: createExpiredDeletion(pool),
   };

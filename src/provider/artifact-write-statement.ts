@@ -1,9 +1,9 @@
 import { binaryArray, binaryIntegers } from './artifact-arrays.ts';
 import type { ArtifactRecord } from './artifact-record.ts';
 
-/** What one caller wants done at once. With both `consume` and `save`, the one is stored only if the other was won. */
+/** What one caller wants done at once. With both `consume` and `save`, these are stored only if that was won. */
 export interface Write {
-  save?: ArtifactRecord;
+  save?: ArtifactRecord[];
   consume?: Consumption;
   destroy?: Buffer;
   end?: Buffer;
@@ -151,10 +151,13 @@ function consumeParameters(due: Placed<'consume'>[], refreshGrace: number): unkn
 
 function saveParameters(due: Placed<'save'>[]): unknown[] {
   type Field = (record: ArtifactRecord) => Buffer | string | null;
+  const rows = due.flatMap(([place, { save, consume }]) =>
+    save.map((record) => ({ record, place, after: consume ? place : null })),
+  );
   const column = (type: 'bytea' | 'text' | 'json', field: Field) =>
     binaryArray(
       type,
-      due.map(([, { save }]) => field(save)),
+      rows.map(({ record }) => field(record)),
     );
   return [
     column('bytea', ({ id }) => id),
@@ -165,8 +168,8 @@ function saveParameters(due: Placed<'save'>[]): unknown[] {
     column('text', ({ uid }) => uid),
     column('text', ({ sessionUid }) => sessionUid),
     column('json', ({ payload }) => payload),
-    binaryIntegers(due.map(([, { save }]) => save.lifetime)),
-    binaryIntegers(due.map(([place]) => place)),
-    binaryIntegers(due.map(([place, { consume }]) => (consume ? place : null))),
+    binaryIntegers(rows.map(({ record }) => record.lifetime)),
+    binaryIntegers(rows.map(({ place }) => place)),
+    binaryIntegers(rows.map(({ after }) => after)),
   ];
 }

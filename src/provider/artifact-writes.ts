@@ -48,9 +48,8 @@ export function createArtifactWrites(pool: Pool, refreshGrace: number): (write: 
 
 function keysOf(write: Write): string[] {
   const keys: string[] = [];
-  for (const id of [write.consume?.id, write.save?.id, write.destroy, write.end]) {
-    if (id) keys.push(id.toString('latin1'));
-  }
+  for (const id of [write.consume?.id, write.destroy, write.end]) if (id) keys.push(id.toString('latin1'));
+  for (const { id } of write.save ?? []) keys.push(id.toString('latin1'));
   return keys;
 }
 
@@ -66,5 +65,5 @@ function byLane(writes: Write[]): DueWrites {
 }
 
 function idOf({ consume, save, destroy, end }: Write): Buffer {
-  return (consume?.id ?? save?.id ?? destroy ?? end)!;
+  return (consume?.id ?? save?.[0]?.id ?? destroy ?? end)!;
 }

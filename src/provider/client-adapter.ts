@@ -4,10 +4,10 @@ import { isPossibleClientId } from '../clients/client-id.ts';
 import { usesClientSecret } from '../clients/client-metadata.ts';
 import { IDENTITY_SCOPES } from './claims.ts';
 import { POLICY_MEMBER, policyFrom } from './client-policy.ts';
-import { type Adapter, type AdapterPayload, type EngineContext, Provider } from './engine.ts';
+import { type Adapter, type AdapterPayload, type Client, type EngineContext, Provider } from './engine.ts';
 import { refuseUnsignedRequestObject } from './request-objects.ts';
 
-export type FindClient = (id: string) => Promise<RelyingParty | undefined>;
+export type FindClient = (id: string) => RelyingParty | undefined | Promise<RelyingParty | undefined>;
 
 /**
  * The engine wants a secret in clear of every client that has one. Nobody has it: only digests are kept, and
@@ -15,29 +15,12 @@ export type FindClient = (id: string) => Promise<RelyingParty | undefined>;
  */
 const NO_SECRET = randomBytes(32).toString('base64url');
 
-export interface ClientAdapterOptions {
-  findClient: FindClient;
-  /** @throws when this client failed too often */
-  checkFailures(ctx: EngineContext, clientId: string): Promise<void>;
-  /** @throws when strangers ask too often */
-  checkStrangers(ctx: EngineContext, party: RelyingParty): Promise<void>;
-}
-
-/** Presents registered clients to the engine. Disabled ones do not exist for it, from the next request on. S-047 */
-export function createClientAdapter({ findClient, checkFailures, checkStrangers }: ClientAdapterOptions): Adapter {
+/** Presents registered clients to the engine, in its own terms. */
+export function createClientAdapter(findClient: FindClient): Adapter {
   return {
     async find(id) {
-      // Whatever strangers call a client goes no further: neither to the limits nor to the database.
-      if (!isPossibleClientId(id)) return undefined;
-      const { ctx } = Provider;
-      if (ctx?.oidc) {
-        refuseUnsignedRequestObject(ctx);
-        await checkFailures(ctx, id);
-      }
       const party = await findClient(id);
-      if (party?.state !== 'active') return undefined;
-      if (ctx?.oidc) await checkStrangers(ctx, party);
-      return engineMetadata(party);
+      return party?.state === 'active' ? engineMetadata(party) : undefined;
     },
     findByUid: unsupported,
     findByUserCode: unsupported,
@@ -48,17 +31,42 @@ export function createClientAdapter({ findClient, checkFailures, checkStrangers 
   };
 }
 
-/** One look-up a client and request, however often the engine asks. */
-export function oncePerRequest(findClient: FindClient): FindClient {
-  const found = new WeakMap<object, Map<string, Promise<RelyingParty | undefined>>>();
-  return (id) => {
-    const request = Provider.ctx;
-    if (!request) return findClient(id);
-    const known = found.get(request) ?? new Map<string, Promise<RelyingParty | undefined>>();
-    found.set(request, known);
-    const answer = known.get(id) ?? findClient(id);
-    known.set(id, answer);
-    return answer;
+export interface ClientChecks {
+  /** @throws when this client failed too often */
+  checkFailures(ctx: EngineContext, clientId: string): Promise<void>;
+  /** @throws when strangers ask too often */
+  checkStrangers(ctx: EngineContext, party: RelyingParty): Promise<void>;
+}
+
+/**
+ * Puts our look-up in front of the engine's. Disabled clients do not exist for it. S-047
+ * The engine would make a client anew from its metadata, or hash them to see that it need not, for every request; what it made
+ * is kept with the party that it was made of.
+ */
+export function installClients(
+  provider: Provider,
+  findClient: FindClient,
+  { checkFailures, checkStrangers }: ClientChecks,
+): void {
+  const build = provider.Client.find.bind(provider.Client);
+  const built = new WeakMap<RelyingParty, Client>();
+
+  provider.Client.find = async function find(id: string): Promise<Client | undefined> {
+    // Whatever strangers call a client goes no further: neither to the limits nor to the database.
+    if (typeof id !== 'string' || !isPossibleClientId(id)) return undefined;
+    const { ctx } = Provider;
+    if (ctx?.oidc) {
+      refuseUnsignedRequestObject(ctx);
+      await checkFailures(ctx, id);
+    }
+    const party = await findClient(id);
+    if (party?.state !== 'active') return undefined;
+    if (ctx?.oidc) await checkStrangers(ctx, party);
+    const known = built.get(party);
+    if (known) return known;
+    const client = await build(id);
+    if (client) built.set(party, client);
+    return client;
   };
 }
 

@@ -9,14 +9,13 @@ import type { RateLimits } from '../platform/rate-limits.ts';
 import type { ServerSecrets } from '../signing-keys/server-secrets.ts';
 import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
 import type { ArtifactStore } from './adapter.ts';
-import { installRefreshSuccessor } from './artifact-hooks.ts';
 import { createSessionRecorder } from './browser-sessions.ts';
-import { createClientAdapter, oncePerRequest } from './client-adapter.ts';
+import { createClientAdapter, installClients } from './client-adapter.ts';
 import { authenticateByDigest } from './client-authentication.ts';
 import { engineConfiguration } from './configuration.ts';
 import { findConsent } from './consents.store.ts';
 import { createCookieKeys } from './cookies.ts';
-import { type EngineContext, Provider } from './engine.ts';
+import type { EngineContext } from './engine.ts';
 import { createEnginePages } from './engine-screens.ts';
 import { recordEvents, recordRevocation } from './events.ts';
 import { createGrantLoader } from './existing-grant.ts';
@@ -31,6 +30,7 @@ import { createPublicFetch } from './public-fetch.ts';
 import { answerPublished, publish } from './published.ts';
 import { resourceIndicators } from './resource-indicators.ts';
 import { endingAfter } from './session-adapter.ts';
+import { createStoringEngine } from './storing-engine.ts';
 import { createStrangerLimit } from './stranger-limit.ts';
 import { createSwap } from './swap.ts';
 import { createIntrospectionPolicy } from './token-access.ts';
@@ -60,14 +60,9 @@ export interface IdentityProviderOptions {
 export async function createIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const { config, database, artifactStore, secrets, audit } = options;
   const { issuer, lifetimes } = config;
-  const findClient = oncePerRequest(options.clients.find);
   const failures = createFailureLimit(options.limits);
   const strangers = createStrangerLimit(options.limits.strangers);
-  const clientAdapter = createClientAdapter({
-    findClient,
-    checkFailures: failures.check,
-    checkStrangers: strangers.check,
-  });
+  const clientAdapter = createClientAdapter(options.clients.find);
   const cookieKeys = createCookieKeys(secrets.cookieKeys);
   const enginePages = createEnginePages(options.screens);
   const recordSession = createSessionRecorder(options.sessions);
@@ -79,7 +74,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
   }
 
   async function build({ jwks }: SigningKeySet): Promise<ServingEngine> {
-    const provider = new Provider(
+    const provider = createStoringEngine(
       issuer,
       engineConfiguration({
         issuer,
@@ -99,10 +94,14 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         mayIntrospect: createIntrospectionPolicy(options.accounts),
         ...enginePages,
       }),
+      artifactStore,
     );
     pinOrigin(provider, issuer);
+    installClients(provider, options.clients.find, {
+      checkFailures: failures.check,
+      checkStrangers: strangers.check,
+    });
     authenticateByDigest(provider);
-    installRefreshSuccessor(provider, artifactStore);
     noteFailures(provider);
     recordEvents(provider, audit);
     failures.count(provider);

@@ -24,6 +24,8 @@ export function openClients(
       (async (_tx, clientId) => {
         ended.push(clientId);
       }),
+    // These tests also change rows behind its back; `client-cache.test.ts` is about keeping them.
+    cache: { maxAge: 0 },
   });
   return { clients, ended, resourceServers: createResourceServers({ database, audit, issuer: ISSUER }) };
 }

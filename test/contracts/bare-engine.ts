@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ArtifactStore } from '../../src/provider/adapter.ts';
-import { installRefreshSuccessor } from '../../src/provider/artifact-hooks.ts';
-import { type Configuration, Provider } from '../../src/provider/engine.ts';
+import type { Configuration, Provider } from '../../src/provider/engine.ts';
+import { createStoringEngine } from '../../src/provider/storing-engine.ts';
 import { ACCOUNT } from './artifacts.ts';
 
 const ISSUER = 'http://issuer.example';
@@ -54,7 +54,7 @@ export interface Answer {
 
 /** The engine on our store over HTTP, with nothing else of the service around it. */
 export async function startNode(store: ArtifactStore): Promise<Node> {
-  const provider = new Provider(ISSUER, {
+  const configuration = {
     // Not as configuration, of which the engine makes copies that are foreign objects inside Jest.
     adapter: (model: string) =>
       model === 'Client'
@@ -85,8 +85,8 @@ export async function startNode(store: ArtifactStore): Promise<Node> {
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     interactions: { url: () => '/interaction' },
     cookies: { keys: undefined },
-  } as unknown as Configuration);
-  installRefreshSuccessor(provider, store);
+  } as unknown as Configuration;
+  const provider = createStoringEngine(ISSUER, configuration, store);
   const server = createServer(provider.callback()).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

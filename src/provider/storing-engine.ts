@@ -1,19 +1,35 @@
 import type { ArtifactStore } from './adapter.ts';
-import { Provider } from './engine.ts';
+import { type Configuration, type EngineContext, Provider } from './engine.ts';
+
+type GrantHandler = (ctx: never) => void | Promise<void>;
+
+/** An engine that leaves to our store what its adapter interface cannot say. */
+export function createStoringEngine(issuer: string, configuration: Configuration, store: ArtifactStore): Provider {
+  /** The engine registers its own grant types through the method that is there for those of others. */
+  class StoringEngine extends Provider {
+    override registerGrantType(name: string, handler: GrantHandler, ...parameters: never[]): void {
+      const stored = (ctx: EngineContext) => store.tokenRequest(ctx, async () => handler(ctx as never));
+      super.registerGrantType(name, stored as never, ...parameters);
+    }
+  }
+  const provider = new StoringEngine(issuer, configuration) as Provider;
+  deriveSuccessors(provider, store);
+  detectReplays(provider, store);
+  return provider;
+}
 
 /**
  * Makes a rotated refresh token's successor follow from the token itself. The engine returns the value that it asked its
  * own model for, so an adapter cannot choose it; each provider instance has its own model classes, and `generateTokenId`
  * is the method they ask. The predecessor is the entity that the engine names RotatedRefreshToken just before.
  */
-export function installRefreshSuccessor(provider: Provider, store: ArtifactStore): void {
+function deriveSuccessors(provider: Provider, store: ArtifactStore): void {
   const prototype = provider.RefreshToken.prototype as unknown as { generateTokenId(): string };
   const random = prototype.generateTokenId;
   prototype.generateTokenId = function generateTokenId() {
     const predecessor = Provider.ctx?.oidc.entities.RotatedRefreshToken;
     return predecessor ? store.successorOf(predecessor.jti) : random.call(this);
   };
-  installReplayDetection(provider, store);
 }
 
 /**
@@ -22,7 +38,7 @@ export function installRefreshSuccessor(provider: Provider, store: ArtifactStore
  * @see https://www.rfc-editor.org/rfc/rfc9449#section-11.1
  * @see https://www.rfc-editor.org/rfc/rfc7523#section-3
  */
-export function installReplayDetection(provider: Provider, store: ArtifactStore): void {
+function detectReplays(provider: Provider, store: ArtifactStore): void {
   provider.ReplayDetection.unique = (issuer, jti, expiresAt) =>
     store.claimOnce(JSON.stringify([issuer, jti]), {}, expiresAt - Date.now() / 1000);
 }
