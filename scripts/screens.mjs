@@ -3,10 +3,11 @@
 //   npm run screens -- login error  only these screens
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { launchChromium, missingChromium } from './chromium.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const compiled = join(root, 'node_modules/.cache/daemun-screens');
@@ -14,15 +15,6 @@ const output = join(root, 'screens');
 
 const VIEWPORTS = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 900 } };
 const SCHEMES = ['light', 'dark'];
-const BROWSER_FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 /** Compiled apart from dist/, so that a running service is left alone. */
 async function loadScreens() {
@@ -79,16 +71,15 @@ function discovery(server) {
   });
 }
 
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-if (!existsSync(executablePath)) {
-  console.error(`No browser at ${executablePath}. Install Chromium or set CHROMIUM_PATH.`);
+const missing = missingChromium();
+if (missing) {
+  console.error(`There is ${missing}.`);
   process.exit(1);
 }
 const fixtures = readFixtures(process.argv.slice(2));
 const screens = await loadScreens();
 const server = await serve(screens, fixtures);
-const { chromium } = await import('playwright-core');
-const browser = await chromium.launch({ executablePath, args: BROWSER_FLAGS });
+const browser = await launchChromium();
 if (process.argv.length === 2) rmSync(output, { recursive: true, force: true });
 mkdirSync(output, { recursive: true });
 let count = 0;

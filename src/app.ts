@@ -25,6 +25,8 @@ import { createRateLimits, limitByAddress } from './platform/rate-limits.ts';
 import type { Service } from './platform/run-service.ts';
 import { createArtifactStore } from './provider/adapter.ts';
 import { createIdentityProvider } from './provider/provider.ts';
+import { createPublicFetch } from './provider/public-fetch.ts';
+import { isForPrograms } from './provider/routes.ts';
 import { openServices, type Services } from './services.ts';
 import { openSigningKeys } from './signing-keys/signing-keys.ts';
 
@@ -81,6 +83,7 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
     limits,
     screens: createProtocolScreens({ screens, accounts }),
     uiLocales: screens.messages.locales,
+    fetch: createPublicFetch({ allowLoopback: config.dangerouslyFetchFromLoopback }),
     logger,
   });
   await (config.playground ? registerPlayground(clients, issuer) : retirePlayground(clients));
@@ -108,14 +111,14 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
   koa.use(securityHeaders({ issuer }));
   koa.use(health({ isReady: async () => !state.stopping && (await database.pool.query('SELECT 1')).rowCount === 1 }));
   koa.use(errors({ renderError: createErrorScreens(screens).appError, logger }));
-  koa.use(hostCheck(issuer));
+  koa.use(hostCheck(issuer, isForPrograms));
   koa.use(plainPaths());
   koa.use(identityProvider.middleware);
   koa.use(routes.routes());
   koa.use(routes.allowedMethods());
   const handle = koa.callback();
   const server = createHttpServer((req, res) => {
-    if (!identityProvider.answerFromMemory(req, res)) void handle(req, res);
+    if (!identityProvider.answer(req, res)) void handle(req, res);
   });
 
   const stopCleanUp = periodically('clean-up', CLEAN_UP_INTERVAL, () => deleteAllExpired(artifactStore), logger);

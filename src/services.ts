@@ -1,4 +1,5 @@
 import { type Accounts, createAccounts } from './accounts/accounts.ts';
+import { type Consents, createConsents } from './accounts/consents.ts';
 import { createNotifications } from './accounts/notifications.ts';
 import { createOneTimeLinks, type OneTimeLinks } from './accounts/one-time-links.ts';
 import { createPasswords, type Passwords } from './accounts/passwords.ts';
@@ -11,7 +12,7 @@ import type { Database } from './platform/database/database.ts';
 import { openPreparedDatabase } from './platform/database/prepare.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
 import { createMailbox, type Mailbox } from './platform/mail.ts';
-import { endAccountAccess, endClientAccess, endSession } from './provider/revocation.ts';
+import { endAccountAccess, endClientAccess, endConsent, endSession } from './provider/revocation.ts';
 import type { KeyEncryption } from './signing-keys/envelope.ts';
 import { loadKeyEncryption } from './signing-keys/key-encryption.ts';
 import { openSecrets, type ServerSecrets } from './signing-keys/server-secrets.ts';
@@ -29,6 +30,7 @@ export interface Services {
   accounts: Accounts;
   oneTimeLinks: OneTimeLinks;
   sessions: UserSessions;
+  consents: Consents;
   clients: Clients;
   resourceServers: ResourceServers;
   close(): Promise<void>;
@@ -55,7 +57,9 @@ export async function openServices(config: Config): Promise<Services> {
     const endAccess = endAccountAccess;
     const accounts = createAccounts({ database, audit, passwords, notify, endAccess });
     const oneTimeLinks = createOneTimeLinks({ database, audit, passwords, notify, endAccess });
-    const sessions = createUserSessions({ database, audit, logger, lifetime: config.lifetimes.session, endSession });
+    const { session, sessionIdle = session } = config.lifetimes;
+    const sessions = createUserSessions({ database, audit, logger, lifetime: sessionIdle, endSession });
+    const consents = createConsents({ database, audit, endConsent });
     const clients = createClients({ database, audit, endClientAccess });
     const resourceServers = createResourceServers({ database, audit, issuer });
     return {
@@ -70,6 +74,7 @@ export async function openServices(config: Config): Promise<Services> {
       accounts,
       oneTimeLinks,
       sessions,
+      consents,
       clients,
       resourceServers,
       async close() {

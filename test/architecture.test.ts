@@ -160,8 +160,8 @@ describe('each powerful library lives in one place', () => {
     commander: { in: ['cli/'] },
     eta: { in: ['platform/http/render.ts'] },
     'intl-messageformat': { in: ['platform/http/messages.ts'] },
-    // Addresses: of proxies in a variable, of clients, of hosts that pictures are fetched from.
-    'ipaddr.js': { in: ['config/values.ts', 'platform/http/client-address.ts', 'interactions/fetch-picture.ts'] },
+    // Addresses: of proxies in a variable, of clients.
+    'ipaddr.js': { in: ['config/values.ts', 'platform/http/client-address.ts'] },
     // Private keys are in signing-keys only; the provider looks into headers and hints before the engine verifies them.
     jose: { in: ['signing-keys/', 'provider/prompts.ts', 'provider/request-objects.ts'] },
     koa: { in: ['app.ts'] },

@@ -4,7 +4,7 @@ import type { Transaction } from '../audit/audit.ts';
 import { preparedStatement } from '../audit/prepared-statement.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
-import type { Account, AccountState } from './account.ts';
+import type { Account, AccountState, StoredAccount } from './account.ts';
 import type { EmailAddress } from './email-address.ts';
 import type { Login } from './login.ts';
 import type { Profile } from './profile.ts';
@@ -25,6 +25,7 @@ export interface AccountRow {
   isAdministrator: boolean;
   state: AccountState;
   updatedAt: Date;
+  accessGeneration: number;
   address: string | null;
   isVerified: boolean;
 }
@@ -32,13 +33,13 @@ export interface AccountRow {
 /** Of `users u` and its primary `email_addresses e`. */
 export const ACCOUNT_COLUMNS = `u.id, u.user_name AS "userName", u.name, u.given_name AS "givenName", u.family_name AS "familyName",
   u.picture, u.locale, u.zoneinfo, u.is_administrator AS "isAdministrator", u.state::text AS state, u.updated_at AS "updatedAt",
-  e.address, e.verified_at IS NOT NULL AS "isVerified"`;
+  u.access_generation AS "accessGeneration", e.address, e.verified_at IS NOT NULL AS "isVerified"`;
 
 /** The id behind a login: $1 a user name's key, $2 an address's key, one of them null. */
 export const ID_BY_LOGIN = `(SELECT id FROM users WHERE user_name_key = $1
   UNION ALL SELECT user_id FROM email_addresses WHERE address_key = $2 LIMIT 1)`;
 
-export function accountOf(row: AccountRow): Account {
+export function accountOf(row: Omit<AccountRow, 'accessGeneration'>): Account {
   const { id, isAdministrator, state, updatedAt, address, isVerified } = row;
   const { userName, name, givenName, familyName, picture, locale, zoneinfo } = row;
   const known = Object.entries({ userName, name, givenName, familyName, picture, locale, zoneinfo });
@@ -50,6 +51,10 @@ export function accountOf(row: AccountRow): Account {
     state,
     updatedAt,
   };
+}
+
+function storedAccountOf(row: AccountRow): StoredAccount {
+  return { ...accountOf(row), accessGeneration: row.accessGeneration };
 }
 
 /** The hot look-ups: prepared, and those of one moment in one statement. */
@@ -64,10 +69,10 @@ export function createAccountFinder(pool: Pool) {
     'accounts.find_by_login',
     `SELECT ${ACCOUNT_COLUMNS} FROM users u LEFT JOIN email_addresses e ON e.primary_of = u.id WHERE u.id = ${ID_BY_LOGIN}`,
   );
-  const find = createStatementBatch<string, Account | undefined>({
+  const find = createStatementBatch<string, StoredAccount | undefined>({
     async send(ids) {
       const rows = await findByIds([[...new Set(ids)]]);
-      const accounts = new Map(rows.map((row) => [row.id, accountOf(row)]));
+      const accounts = new Map(rows.map((row) => [row.id, storedAccountOf(row)]));
       return ids.map((id) => accounts.get(id));
     },
   });
@@ -166,15 +171,19 @@ export async function administratorExists(tx: Pick<Transaction, 'user'>): Promis
 export async function lockAccount(
   tx: Transaction,
   id: string,
-): Promise<{ state: AccountState; isLastAdministrator: boolean } | undefined> {
+): Promise<{ state: AccountState; accessGeneration: number; isLastAdministrator: boolean } | undefined> {
   await waitForLocks(tx);
-  const rows = await tx.$queryRaw<{ id: string; state: AccountState; isAdministrator: boolean }[]>`
-    SELECT id, state::text AS state, is_administrator AS "isAdministrator" FROM users
+  const rows = await tx.$queryRaw<
+    { id: string; state: AccountState; accessGeneration: number; isAdministrator: boolean }[]
+  >`
+    SELECT id, state::text AS state, access_generation AS "accessGeneration", is_administrator AS "isAdministrator"
+    FROM users
     WHERE id = ${id}::uuid OR (is_administrator AND state = 'active') ORDER BY id FOR NO KEY UPDATE`;
   const account = rows.find((row) => row.id === id);
   if (!account || account.state === 'deleted') return undefined;
   const administrators = rows.filter(({ isAdministrator, state }) => isAdministrator && state === 'active');
-  return { state: account.state, isLastAdministrator: administrators.length === 1 && administrators[0]?.id === id };
+  const isLastAdministrator = administrators.length === 1 && administrators[0]?.id === id;
+  return { state: account.state, accessGeneration: account.accessGeneration, isLastAdministrator };
 }
 
 export async function setState(tx: Transaction, id: string, state: 'active' | 'disabled'): Promise<void> {

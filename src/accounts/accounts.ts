@@ -2,7 +2,7 @@ import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
 import { badRequest } from '../platform/errors.ts';
-import { type Account, isAccountId } from './account.ts';
+import { type Account, isAccountId, type StoredAccount } from './account.ts';
 import {
   administratorExists,
   createAccountFinder,
@@ -23,6 +23,7 @@ import {
   writeAccount,
 } from './new-account.ts';
 import type { Notify } from './notifications.ts';
+import { voidLinks } from './one-time-links.store.ts';
 import type { Passwords } from './passwords.ts';
 import { endSessionsOf } from './sessions.store.ts';
 
@@ -33,7 +34,7 @@ export type StateOutcome = 'done' | 'unchanged' | 'not_found';
 
 export interface Accounts {
   /** Hot: one prepared statement. Disabled and deleted accounts are found too. */
-  find(id: string): Promise<Account | undefined>;
+  find(id: string): Promise<StoredAccount | undefined>;
   /** By user name or e-mail address, in any spelling. */
   findByLogin(login: string): Promise<Account | undefined>;
   list(page: { after?: string; limit: number }): Promise<{ accounts: Account[]; next?: string }>;
@@ -42,6 +43,7 @@ export interface Accounts {
   create(input: NewAccount, by: AuditContext): Promise<CreateOutcome>;
   /** Ends sessions, grants, codes and tokens in the same transaction. The last active administrator cannot be disabled. S-158 */
   disable(id: string, by: AuditContext): Promise<StateOutcome | 'last_administrator'>;
+  /** Nothing that is older than this comes back: not even what was kept by somebody who only changed the row. S-158 */
   enable(id: string, by: AuditContext): Promise<StateOutcome>;
   /** As disabling, and forgets everything but the id. */
   delete(id: string, by: AuditContext): Promise<'done' | 'not_found' | 'last_administrator'>;
@@ -69,6 +71,8 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
     // The list first, as when a single session ends: in one order everywhere, nobody waits for each other.
     const listed = await endSessionsOf(tx, id);
     const { sessions } = await endAccess(tx, id);
+    // An invitation is access too: whoever follows it chooses the password.
+    await voidLinks(tx, { purpose: 'set_password', userId: id });
     return new Set([...sessions, ...listed]).size;
   }
 
@@ -122,11 +126,12 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
 
     async enable(id, by) {
       if (!isAccountId(id)) return 'not_found';
-      return prisma.$transaction(async (tx) => {
+      return whileEndingAccess(async (tx) => {
         const locked = await lockAccount(tx, id);
         if (!locked) return 'not_found';
         if (locked.state === 'active') return 'unchanged';
         await setState(tx, id, 'active');
+        await endAll(tx, id);
         await audit.in(tx).userEnabled({ userId: id }, by);
         await notify(tx, (await readAccount(tx, id))!, 'account_enabled');
         return 'done';

@@ -42,8 +42,11 @@ export interface OneTimeLinks {
    * node's start must not void what this one printed, and all end with the first that is used. S-126
    */
   createSetup(): Promise<OneTimeLink | undefined>;
-  /** For somebody to choose a password; voids earlier ones. @throws AppError not_found, when there is no such active account */
-  createInvitation(userId: string, by?: AuditContext): Promise<OneTimeLink>;
+  /**
+   * For somebody to choose a password; voids earlier ones. With the generation of a sign-in only while that sign-in counts.
+   * @throws AppError not_found, when there is no such active account
+   */
+  createInvitation(userId: string, by?: AuditContext, signedIn?: { accessGeneration?: number }): Promise<OneTimeLink>;
   /** Looking spends nothing. */
   find(token: string): Promise<{ purpose: Purpose; account?: Account } | undefined>;
   /** A refusal or conflict does not spend the link. @throws AppError unavailable, when too many passwords are being hashed */
@@ -82,10 +85,11 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
         return link;
       }),
 
-    createInvitation: (userId, by = {}) =>
+    createInvitation: (userId, by = {}, { accessGeneration } = {}) =>
       prisma.$transaction(async (tx) => {
         const locked = isAccountId(userId) ? await lockAccount(tx, userId) : undefined;
-        if (locked?.state !== 'active') throw notFound('There is no such active account.');
+        const counts = accessGeneration === undefined || accessGeneration === locked?.accessGeneration;
+        if (locked?.state !== 'active' || !counts) throw notFound('There is no such active account.');
         const link = await replaceLinks(tx, { purpose: 'set_password', userId, lifetime: INVITATION_LIFETIME });
         await audit.in(tx).invitationCreated({ userId }, by);
         return link;

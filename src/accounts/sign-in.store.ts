@@ -13,6 +13,7 @@ const MOST_DEVICES = 20;
 /** Whoever may be signing in. */
 export interface Candidate {
   account: Account;
+  accessGeneration: number;
   password?: StoredPassword & { mustChange: boolean; changedAt: Date };
   /** Digest of the secret by which this browser is known. */
   device?: Buffer;
@@ -76,6 +77,7 @@ export function createSignInStore(pool: Pool) {
       const { hash, pepperId, mustChange, changedAt, device } = row;
       return {
         account: accountOf(row),
+        accessGeneration: row.accessGeneration,
         ...(hash !== null && { password: { hash, pepperId, mustChange, changedAt } }),
         ...(device && { device }),
       };

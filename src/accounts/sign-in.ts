@@ -19,9 +19,19 @@ export interface PasswordAttempt {
   deviceToken?: string;
 }
 
+export interface SignedIn {
+  kind: 'signed_in';
+  account: Account;
+  /** As it was when the password was read that was compared: if the account has another one by now, this is no sign-in any more. */
+  accessGeneration?: number;
+  amr: string[];
+  deviceToken: string;
+  mustChangePassword: boolean;
+}
+
 /** `retryAfter` in seconds. Unknown login, no password and wrong password are all `refused`. */
 export type SignInOutcome =
-  | { kind: 'signed_in'; account: Account; amr: string[]; deviceToken: string; mustChangePassword: boolean }
+  | SignedIn
   | { kind: 'refused' }
   | { kind: 'disabled' }
   | { kind: 'throttled'; retryAfter: number }
@@ -81,6 +91,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     return {
       kind: 'signed_in',
       account: { ...account, state },
+      accessGeneration: candidate.accessGeneration,
       amr: ['pwd'],
       deviceToken: renewed?.token ?? formatDeviceToken(secrets),
       mustChangePassword: password!.mustChange,

@@ -1,9 +1,9 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../platform/database/database.ts';
 import type { Logger } from '../platform/logger.ts';
 import { type AuditRow, createInserter, insertWithin, type Transaction } from './audit.store.ts';
 import { type AuditContext, type AuditWriter, createAuditWriter } from './audit-event.ts';
 import { createAuditQueue } from './audit-queue.ts';
+import { eventId } from './event-id.ts';
 import { printable } from './printable.ts';
 
 export type { Transaction } from './audit.store.ts';
@@ -66,7 +66,7 @@ function rowOf(type: string, event: Record<string, unknown>, { address, requestI
     address,
     request_id: requestId,
   };
-  return { id: uuidv7(), age: 0, type, ...columns, details };
+  return { id: eventId(), age: 0, type, ...columns, details };
 }
 
 /** The same, under the names that every other log line uses. */

@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts';
+import type { Consents } from '../accounts/consents.ts';
 import type { OneTimeLinks } from '../accounts/one-time-links.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
@@ -10,6 +11,7 @@ export interface Services {
   issuer: string;
   accounts: Pick<Accounts, 'find' | 'findByLogin' | 'create' | 'disable' | 'enable' | 'list'>;
   oneTimeLinks: Pick<OneTimeLinks, 'createInvitation'>;
+  consents: Consents;
   clients: Clients;
   resourceServers: ResourceServers;
 }

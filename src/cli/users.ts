@@ -3,6 +3,8 @@ import type { Account } from '../accounts/account.ts';
 import { BY_COMMAND_LINE } from './by-command-line.ts';
 import type { CommandContext, Services } from './command.ts';
 import { CommandError } from './command-error.ts';
+import { addConsentCommands } from './consents.ts';
+import { getUser, unknownUser } from './find-user.ts';
 import { pageSize } from './option-values.ts';
 import { fieldsOf, print, tableOf } from './output.ts';
 
@@ -18,7 +20,8 @@ const EXAMPLES = `
 Examples:
   daemun users create --email ada@example.com --name "Ada Lovelace" --admin
   daemun users list --json
-  daemun users disable ada@example.com`;
+  daemun users disable ada@example.com
+  daemun users withdraw-consent ada@example.com notes`;
 
 export function addUserCommands(program: Command, context: CommandContext): void {
   const users = program.command('users').description('people who sign in').addHelpText('after', EXAMPLES);
@@ -90,6 +93,8 @@ export function addUserCommands(program: Command, context: CommandContext): void
         return tableOf(['ID', 'E-MAIL', 'USER NAME', 'NAME', 'STATE', 'ADMIN'], rows) + more;
       });
     });
+
+  addConsentCommands(users, context);
 }
 
 async function createUser(
@@ -134,19 +139,6 @@ async function printInvitation(
       '',
       'Hand the link to them and nobody else: whoever opens it chooses the password. It works once and is not shown again.',
     ].join('\n'),
-  );
-}
-
-async function getUser({ accounts }: Services, login: string): Promise<Account> {
-  const byId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(login) ? await accounts.find(login) : undefined;
-  const account = byId ?? (await accounts.findByLogin(login));
-  if (!account || account.state === 'deleted') throw unknownUser(login);
-  return account;
-}
-
-function unknownUser(login: string): CommandError {
-  return new CommandError(
-    `Nobody has the id, e-mail address or user name ${login}. \`daemun users list\` shows everybody.`,
   );
 }
 

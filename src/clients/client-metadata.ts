@@ -49,8 +49,8 @@ const members = z.strictObject({
     .default('client_secret_basic'),
   application_type: z.enum(['web', 'native']).optional(),
   jwks: jwks.optional(),
-  // Only https is ever fetched.
-  jwks_uri: webUriSchema({ httpsOnly: true }).optional(),
+  // Whether this machine is really asked is a setting, DANGEROUSLY_FETCH_FROM_LOOPBACK.
+  jwks_uri: webUri.optional(),
   scope: scope.optional(),
   client_uri: webUri.optional(),
   logo_uri: webUri.optional(),

@@ -1,4 +1,4 @@
-import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
+import { hash, randomInt, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 declare const brand: unique symbol;
@@ -28,7 +28,7 @@ export function isClientSecret(value: string): value is ClientSecret {
 
 /** What is stored. 256 random bits need no slow hash. */
 export function digestOfClientSecret(secret: string): Buffer {
-  return createHash('sha256').update(secret, 'utf8').digest();
+  return hash('sha256', secret, 'buffer');
 }
 
 /** The last four characters, for telling secrets apart on a screen. */

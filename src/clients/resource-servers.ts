@@ -23,7 +23,7 @@ export type ResourceServerChanges = { [K in Exclude<keyof ResourceServer, 'ident
 
 export interface ResourceServers {
   /** Also finds it by another spelling of its host or of its trailing slash; the answer has the registered one. */
-  find(identifier: string): Promise<ResourceServer | undefined>;
+  find(identifier: string): ResourceServer | undefined | Promise<ResourceServer | undefined>;
   list(): Promise<ResourceServer[]>;
   create(
     input: NewResourceServer,
@@ -50,29 +50,36 @@ export function createResourceServers({
   issuer,
   now = () => performance.now(),
 }: ResourceServersOptions): ResourceServers {
-  let copy: { byKey: Promise<Map<string, ResourceServer>>; until: number } | undefined;
+  let copy: { byKey: Map<string, ResourceServer>; until: number } | undefined;
+  let reading: Promise<Map<string, ResourceServer>> | undefined;
 
   /** Callers share one reading. A failed one is not kept, and fails them all. */
-  function current(): Promise<Map<string, ResourceServer>> {
-    if (copy && now() < copy.until) return copy.byKey;
-    const byKey = readResourceServers(pool).then(
+  async function readAll(): Promise<Map<string, ResourceServer>> {
+    const until = now() + MAX_AGE;
+    const mine = readResourceServers(pool).then(
       (all) => new Map(all.map((resourceServer) => [resourceKey(resourceServer.identifier), resourceServer])),
     );
-    copy = { byKey, until: now() + MAX_AGE };
-    byKey.catch(() => {
-      copy = undefined;
-    });
-    return byKey;
+    reading = mine;
+    try {
+      const byKey = await mine;
+      // Unless something was changed here meanwhile.
+      if (reading === mine) copy = { byKey, until };
+      return byKey;
+    } finally {
+      if (reading === mine) reading = undefined;
+    }
   }
 
   function forget<T>(result: T): T {
     copy = undefined;
+    reading = undefined;
     return result;
   }
 
   return {
-    async find(identifier) {
-      return (await current()).get(resourceKey(identifier));
+    find(identifier) {
+      if (copy && now() < copy.until) return lookUp(copy.byKey, identifier);
+      return (reading ?? readAll()).then((byKey) => lookUp(byKey, identifier));
     },
 
     list: () => readResourceServers(pool),
@@ -108,6 +115,11 @@ export function createResourceServers({
         .then(forget);
     },
   };
+}
+
+/** Most spell it as it is registered, which needs no parsing. */
+function lookUp(byKey: Map<string, ResourceServer>, identifier: string): ResourceServer | undefined {
+  return byKey.get(identifier) ?? byKey.get(resourceKey(identifier));
 }
 
 function merge(before: ResourceServer, changes: ResourceServerChanges): Record<string, unknown> {

@@ -24,6 +24,8 @@ export interface Config {
   logLevel: 'silent' | 'error' | 'warn' | 'info' | 'debug';
   /** Never in production. */
   playground: boolean;
+  /** Never in production. */
+  dangerouslyFetchFromLoopback: boolean;
   /** Choices that work and deserve a second look, to be logged at every start. */
   warnings: string[];
 }
@@ -41,5 +43,7 @@ export interface Lifetimes {
   refreshTokenAbsolute: number;
   refreshGrace: number;
   session: number;
+  /** Since the browser was last here; no such end without it. */
+  sessionIdle?: number;
   interaction: number;
 }

@@ -39,6 +39,7 @@ export function loadConfig(env: Environment = process.env): Config {
       refreshTokenAbsolute: given.DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME,
       refreshGrace: given.DAEMUN_REFRESH_GRACE,
       session: given.DAEMUN_SESSION_LIFETIME,
+      ...(given.DAEMUN_SESSION_IDLE !== undefined && { sessionIdle: given.DAEMUN_SESSION_IDLE }),
       interaction: given.DAEMUN_INTERACTION_LIFETIME,
     },
     passwords: {
@@ -62,6 +63,7 @@ export function loadConfig(env: Environment = process.env): Config {
     ...(given.KEY_ENCRYPTION_KEY && { keyEncryptionKey: new SecretText(given.KEY_ENCRYPTION_KEY) }),
     logLevel: given.LOG_LEVEL ?? (production ? 'info' : 'warn'),
     playground: given.DAEMUN_PLAYGROUND ?? !production,
+    dangerouslyFetchFromLoopback: given.DANGEROUSLY_FETCH_FROM_LOOPBACK,
     warnings: warningsAbout(given, production),
   };
   if (problems.length) throw new ConfigError(problems);
@@ -131,6 +133,8 @@ function checkTogether(given: Given, env: Environment, production: boolean, refu
     DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME: end = 365 * 86_400,
   } = given;
   if (idle > end) refuse('DAEMUN_REFRESH_TOKEN_LIFETIME', 'is longer than DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME');
+  const { DAEMUN_SESSION_LIFETIME: session = 14 * 86_400, DAEMUN_SESSION_IDLE: sessionIdle = session } = given;
+  if (sessionIdle > session) refuse('DAEMUN_SESSION_IDLE', 'is longer than DAEMUN_SESSION_LIFETIME');
   if (production) checkProduction(given, isSet, refuse);
 }
 
@@ -153,7 +157,9 @@ function checkProduction(given: Given, isSet: (name: VariableName) => boolean, r
   if (given.DAEMUN_BCRYPT_COST < 12) {
     refuse('DAEMUN_BCRYPT_COST', 'must be at least 12 in production');
   }
-  if (given.DAEMUN_PLAYGROUND) refuse('DAEMUN_PLAYGROUND', 'cannot be turned on in production');
+  for (const name of ['DAEMUN_PLAYGROUND', 'DANGEROUSLY_FETCH_FROM_LOOPBACK'] as const) {
+    if (given[name]) refuse(name, 'cannot be turned on in production');
+  }
 }
 
 function warningsAbout(given: Given, production: boolean): string[] {
@@ -163,6 +169,11 @@ function warningsAbout(given: Given, production: boolean): string[] {
   }
   if (given.TRUSTED_PROXIES?.some((range) => range.endsWith('/0'))) {
     warnings.push('TRUSTED_PROXIES trusts everybody: any client can choose the address it is limited and recorded by.');
+  }
+  if (given.DANGEROUSLY_FETCH_FROM_LOOPBACK) {
+    warnings.push(
+      'DANGEROUSLY_FETCH_FROM_LOOPBACK: whoever registers a client can make this service ask this machine.',
+    );
   }
   return warnings;
 }

@@ -162,6 +162,13 @@ export const sections = {
       meaning: 'How long a browser stays signed in.',
       schema: duration('1m', '30d'),
     }),
+    DAEMUN_SESSION_IDLE: variable({
+      type: 'duration',
+      defaultNote: 'the same as DAEMUN_SESSION_LIFETIME',
+      meaning:
+        'A browser that was not here for so long has to sign in again, and tokens that are bound to its session end with it (those with `offline_access` do not). A visit is an application sending the browser here; refreshing tokens is none. Up to a minute, or a twentieth of it, early. Longer than applications keep their own sessions, or people are asked for their password in the middle of their work.',
+      schema: duration('5m', '30d'),
+    }),
     DAEMUN_INTERACTION_LIFETIME: variable({
       type: 'duration',
       default: '1h',
@@ -251,6 +258,15 @@ export const sections = {
       schema: flag,
     }),
   },
+  'Testing against it': {
+    DANGEROUSLY_FETCH_FROM_LOOPBACK: variable({
+      type: 'on or off',
+      default: 'off',
+      meaning:
+        'Also fetches what clients publish (`jwks_uri`) from this very machine, over plain http too, so that private_key_jwt can be tried on a laptop: whoever registers clients can then make the service ask anything that listens on loopback. Warns at every start. Cannot be turned on in production.',
+      schema: flag,
+    }),
+  },
 };
 
 /** The same, by name. */
@@ -261,6 +277,7 @@ export const variables = {
   ...sections.Lifetimes,
   ...sections['Passwords and limits'],
   ...sections['Look and feel'],
+  ...sections['Testing against it'],
 };
 
 export type VariableName = keyof typeof variables;

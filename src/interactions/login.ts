@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { SignInOutcome } from '../accounts/sign-in.ts';
+import type { SignedIn, SignInOutcome } from '../accounts/sign-in.ts';
 import type { Csrf } from '../platform/http/csrf.ts';
 import { auditContextOf } from '../provider/audit-context.ts';
 import type { IdentityProvider, PendingInteraction } from '../provider/identity-provider.ts';
@@ -92,8 +92,9 @@ export function createLogin(options: LoginOptions) {
       if (person && person.id !== outcome.account.id) return refuse(ctx, login, { kind: 'refused' });
 
       deviceCookie.write(ctx, outcome.deviceToken);
-      if (outcome.mustChangePassword) return changePassword(ctx, outcome.account.id);
-      return identityProvider.finishInteraction(ctx, { login: { accountId: outcome.account.id, amr: outcome.amr } });
+      if (outcome.mustChangePassword) return changePassword(ctx, outcome);
+      const { account, accessGeneration, amr } = outcome;
+      return identityProvider.finishInteraction(ctx, { login: { accountId: account.id, accessGeneration, amr } });
     },
   };
 
@@ -104,8 +105,8 @@ export function createLogin(options: LoginOptions) {
   }
 
   /** The sign-in counts only once the new password is set: until then nobody is signed in. S-119 */
-  async function changePassword(ctx: Context, accountId: string): Promise<void> {
-    const { token } = await oneTimeLinks.createInvitation(accountId, auditContextOf(ctx.state));
+  async function changePassword(ctx: Context, signedIn: SignedIn): Promise<void> {
+    const { token } = await oneTimeLinks.createInvitation(signedIn.account.id, auditContextOf(ctx.state), signedIn);
     seeOther(ctx, `/set-password/${token}?interaction=${pendingOf(ctx).uid}`);
   }
 }

@@ -11,7 +11,9 @@ export interface RateLimiter {
   /** Takes one try. */
   take(key: string): Promise<RateDecision>;
   /** Whether a try would be allowed now. Nothing is counted or kept. */
-  peek(key: string): RateDecision | Promise<RateDecision>;
+  peek(key: string): Promise<RateDecision>;
+  /** Nothing was counted: every try is allowed. */
+  isUnused(): boolean;
   /** Gives a try back that should not have counted. */
   giveBack(key: string): Promise<void>;
 }
@@ -44,12 +46,6 @@ export function createRateLimiter({
     await limiter.delete(oldest!);
   }
 
-  async function look(key: string): Promise<RateDecision> {
-    const state = await limiter.get(key);
-    if (!state || state.consumedPoints < points) return { allowed: true };
-    return { allowed: false, retryAfter: Math.max(1, Math.ceil(state.msBeforeNext / 1000)), isFirst: false };
-  }
-
   return {
     async take(given) {
       const key = shortened(given);
@@ -65,10 +61,12 @@ export function createRateLimiter({
         return { allowed: false, retryAfter, isFirst: consumedPoints === points + 1 };
       }
     },
-    peek(given) {
-      const key = shortened(given);
-      return kept.has(key) ? look(key) : { allowed: true };
+    async peek(given) {
+      const state = await limiter.get(shortened(given));
+      if (!state || state.consumedPoints < points) return { allowed: true };
+      return { allowed: false, retryAfter: Math.max(1, Math.ceil(state.msBeforeNext / 1000)), isFirst: false };
     },
+    isUnused: () => kept.size === 0,
     async giveBack(given) {
       const key = shortened(given);
       const state = await limiter.get(key);

@@ -61,12 +61,16 @@ export function rememberSession(id: string, payload: string): void {
   if (known) known.loaded = { id, payload };
 }
 
-/** Whether saving this session would only move its end by a little: the engine saves it with every authorization request. */
+/**
+ * Whether saving this session would only move its end by a little: the engine saves it with every authorization request. The end
+ * moves only where sessions end unused (DAEMUN_SESSION_IDLE); one that is in use ends so much too early, and never too late.
+ */
 export function isMereTouch(id: string, payload: AdapterPayload, lifetime = 0): boolean {
   const loaded = ofThisRequest()?.loaded;
   if (loaded?.id !== id) return false;
   const before = payloadOf('Session', id, loaded.payload);
   const moved = payload.exp! - before.exp!;
   if (!(moved >= 0 && moved < Math.min(TOUCH_EVERY, lifetime / TOUCH_SHARE))) return false;
-  return isDeepStrictEqual(before, JSON.parse(JSON.stringify({ ...payload, exp: before.exp })));
+  const { exp, iat } = before;
+  return isDeepStrictEqual(before, JSON.parse(JSON.stringify({ ...payload, exp, iat })));
 }

@@ -5,6 +5,7 @@ import { usesClientSecret } from '../clients/client-metadata.ts';
 import { IDENTITY_SCOPES } from './claims.ts';
 import { POLICY_MEMBER, policyFrom } from './client-policy.ts';
 import { type Adapter, type AdapterPayload, type Client, type EngineContext, Provider } from './engine.ts';
+import { watchPublishedKeys } from './published-client-keys.ts';
 import { refuseUnsignedRequestObject } from './request-objects.ts';
 
 export type FindClient = (id: string) => RelyingParty | undefined | Promise<RelyingParty | undefined>;
@@ -33,9 +34,9 @@ export function createClientAdapter(findClient: FindClient): Adapter {
 
 export interface ClientChecks {
   /** @throws when this client failed too often */
-  checkFailures(ctx: EngineContext, clientId: string): Promise<void>;
+  checkFailures(ctx: EngineContext, clientId: string): Promise<void> | undefined;
   /** @throws when strangers ask too often */
-  checkStrangers(ctx: EngineContext, party: RelyingParty): Promise<void>;
+  checkStrangers(ctx: EngineContext, party: RelyingParty): Promise<void> | undefined;
 }
 
 /**
@@ -57,15 +58,22 @@ export function installClients(
     const { ctx } = Provider;
     if (ctx?.oidc) {
       refuseUnsignedRequestObject(ctx);
-      await checkFailures(ctx, id);
+      const checked = checkFailures(ctx, id);
+      if (checked) await checked;
     }
-    const party = await findClient(id);
+    // Most are remembered, and waiting for what is there already is a good part of what this costs.
+    const found = findClient(id);
+    const party = found && 'then' in found ? await found : found;
     if (party?.state !== 'active') return undefined;
-    if (ctx?.oidc) await checkStrangers(ctx, party);
+    const checked = ctx?.oidc && checkStrangers(ctx, party);
+    if (checked) await checked;
     const known = built.get(party);
     if (known) return known;
     const client = await build(id);
-    if (client) built.set(party, client);
+    if (client) {
+      watchPublishedKeys(client);
+      built.set(party, client);
+    }
     return client;
   };
 }

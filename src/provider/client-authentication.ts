@@ -19,10 +19,17 @@ export function isDatedAhead(issuedAt: unknown): boolean {
  * method it registered: the engine by itself takes a secret from the header and from the body alike (S-040).
  */
 export function authenticateByDigest(provider: Provider): void {
+  const digests = new WeakMap<Client, Buffer[]>();
+
+  function digestsOf(client: Client): Buffer[] {
+    const known = digests.get(client) ?? policyOf(client).secretDigests.map((digest) => Buffer.from(digest, 'base64'));
+    digests.set(client, known);
+    return known;
+  }
+
   provider.Client.prototype.compareClientSecret = function (this: Client, presented: string): boolean {
     const used = Provider.ctx?.headers.authorization === undefined ? 'client_secret_post' : 'client_secret_basic';
-    const digests = policyOf(this).secretDigests.map((digest) => Buffer.from(digest, 'base64'));
-    return matchesClientSecret(presented, digests) && used === this.clientAuthMethod;
+    return matchesClientSecret(presented, digestsOf(this)) && used === this.clientAuthMethod;
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { Database } from '../platform/database/database.ts';
+import { generationIn } from './session-adapter.ts';
 
 export type Transaction = Prisma.TransactionClient;
 
@@ -16,9 +17,10 @@ export interface ConsentOwner {
   clientId: string;
 }
 
+/** Waits for a withdrawal that is not committed yet: a grant must not be made of what is gone a moment later. */
 const FIND = {
   name: 'consents.find',
-  text: `SELECT scopes, claims, resource_scopes AS "resourceScopes" FROM consents WHERE user_id = $1 AND client_id = $2`,
+  text: `SELECT scopes, claims, resource_scopes AS "resourceScopes" FROM consents WHERE user_id = $1 AND client_id = $2 FOR KEY SHARE`,
 };
 
 export async function findConsent(
@@ -27,6 +29,16 @@ export async function findConsent(
 ): Promise<Consent | undefined> {
   const { rows } = await pool.query<Consent>({ ...FIND, values: [userId, clientId] });
   return rows[0];
+}
+
+/** Only a person whose session stands can agree to something, and it stands until this transaction ends. S-158 */
+export async function lockSession(tx: Transaction, session: { userId: string; uid: string }): Promise<boolean> {
+  const rows = await tx.$queryRaw<{ generation: number; payload: string }[]>`
+    SELECT u.access_generation AS generation, s.payload::text AS payload
+    FROM users u JOIN protocol_artifacts s ON s.uid = ${session.uid} AND s.kind = 'Session' AND s.account_id = u.id::text
+    WHERE u.id = ${session.userId}::uuid AND u.state = 'active' AND s.revoked_at IS NULL AND s.expires_at > now()
+    FOR SHARE OF u`;
+  return rows.some(({ generation, payload }) => (generationIn(JSON.parse(payload)) ?? 0) === generation);
 }
 
 /** Adds to what was agreed before. The row is locked in between, so two screens answered at once both count. */

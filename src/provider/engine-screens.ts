@@ -1,16 +1,15 @@
+import { pageContextOf } from './browser-endpoints.ts';
 import type { EngineContext } from './engine.ts';
 import type { ProtocolScreens } from './identity-provider.ts';
-import { pageContextOf } from './protocol-middleware.ts';
-import { findRoute } from './routes.ts';
 
 /** The engine's four page callbacks, drawn by the service's own screens. */
 export function createEnginePages(screens: ProtocolScreens) {
   return {
     async renderError(ctx: EngineContext, out: { error: string; error_description?: string }): Promise<void> {
-      // Ours to answer: `protocol-middleware.ts` has the cause by then.
+      // Ours to answer: `failureOf` has the cause by then.
       if (ctx.status >= 500) return;
       // Programs are answered in JSON, whatever they say they accept. S-051
-      if (findRoute(ctx.path)?.caller === 'program') {
+      if (ctx.state.answersProgram) {
         ctx.body = out;
         return;
       }

@@ -1,9 +1,10 @@
-import { hash } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { policyOf } from './client-policy.ts';
 import type { Consent } from './consents.store.ts';
 import type { EngineContext, Grant } from './engine.ts';
 import { epochTime } from './lifetimes.ts';
 import { type RequestedAccess, requestedAccess } from './requested-access.ts';
+import { generationOfSession } from './session-adapter.ts';
 
 export interface GrantLoaderOptions {
   findConsent(owner: { userId: string; clientId: string }): Promise<Consent | undefined>;
@@ -23,15 +24,19 @@ export function createGrantLoader({ findConsent, refreshTokenAbsolute }: GrantLo
     const existing = await grantOfSession(ctx, owner);
     if (existing && covers(existing, wanted)) return outlasts(existing) ? existing : renewed(existing);
 
-    const agreed = policyOf(ctx.oidc.client!).isFirstParty
-      ? everything(wanted)
-      : await findConsent({ userId: owner.accountId, clientId: owner.clientId });
+    const isFirstParty = policyOf(ctx.oidc.client!).isFirstParty;
+    const consent = () => findConsent({ userId: owner.accountId, clientId: owner.clientId });
+    const agreed = isFirstParty ? everything(wanted) : await consent();
     if (!agreed) return existing;
     const grant = existing ?? new ctx.oidc.provider.Grant(owner);
     addAgreed(grant, agreed, wanted);
     // A grant that does not cover the request yet is only for working out what to ask.
     if (!covers(grant, wanted)) return grant;
-    return existing ? renewed(grant) : stored(grant, sharedId(ctx, owner, wanted));
+    await (existing ? renewed(grant) : stored(ctx, grant, sharedId(ctx, owner, wanted)));
+    // Withdrawn meanwhile: whoever withdrew may not have seen this grant yet, so that it is for this side to look again.
+    if (isFirstParty || (await consent())) return grant;
+    await grant.destroy();
+    return undefined;
   };
 
   function outlasts({ exp }: Grant): boolean {
@@ -41,10 +46,12 @@ export function createGrantLoader({ findConsent, refreshTokenAbsolute }: GrantLo
 
 type Owner = { accountId: string; clientId: string };
 
-async function grantOfSession({ oidc }: EngineContext, { accountId, clientId }: Owner): Promise<Grant | undefined> {
+async function grantOfSession(ctx: EngineContext, { accountId, clientId }: Owner): Promise<Grant | undefined> {
+  const { oidc } = ctx;
   const grantId = oidc.session!.grantIdFor(clientId);
   const grant = grantId === undefined ? undefined : await oidc.provider.Grant.find(grantId);
-  return grant?.accountId === accountId && grant.clientId === clientId ? grant : undefined;
+  const isTheirs = grant?.accountId === accountId && grant.clientId === clientId;
+  return isTheirs && generationOfGrant(grant.jti) === generationOfSession(ctx) ? grant : undefined;
 }
 
 function covers(grant: Grant, { scopes, claims, resources }: RequestedAccess): boolean {
@@ -79,20 +86,32 @@ function addAgreed(grant: Grant, agreed: Consent, { resources }: RequestedAccess
  * and nothing bound to the session works under another. Each of them makes the same grant: its id follows from the session,
  * the grant that the session had before, and what is asked for. It is no secret; nobody can present it.
  */
-function sharedId({ oidc }: EngineContext, { accountId, clientId }: Owner, wanted: RequestedAccess): string {
-  const { uid } = oidc.session!;
-  const source = [uid, accountId, clientId, oidc.session!.grantIdFor(clientId) ?? null, wanted];
-  return hash('sha256', `grant:${JSON.stringify(source)}`, 'base64url');
+function sharedId(ctx: EngineContext, { accountId, clientId }: Owner, wanted: RequestedAccess): string {
+  const { session } = ctx.oidc;
+  const source = [session!.uid, accountId, clientId, session!.grantIdFor(clientId) ?? null, wanted];
+  return grantId(ctx, hash('sha256', `grant:${JSON.stringify(source)}`, 'base64url'));
+}
+
+/**
+ * Codes and tokens carry the id of their grant, so the id is where they carry the number of their account's access too: what is
+ * issued under a grant that was made at the moment when access ended is told apart without another look-up. S-158
+ */
+function grantId(ctx: EngineContext, name: string): string {
+  return `${generationOfSession(ctx)}.${name}`;
+}
+
+export function generationOfGrant(id = ''): number {
+  return Number(/^(\d+)\./.exec(id)?.[1] ?? 0);
 }
 
 /** Under an id of its own when the shared one was revoked and the session does not know it any more. */
-async function stored(grant: Grant, id: string): Promise<Grant> {
+async function stored(ctx: EngineContext, grant: Grant, id: string): Promise<Grant> {
   try {
     grant.jti = id;
     return await renewed(grant);
   } catch (error) {
     if ((error as { error?: string }).error !== 'invalid_grant') throw error;
-    grant.jti = '';
+    grant.jti = grantId(ctx, randomBytes(32).toString('base64url'));
     return renewed(grant);
   }
 }

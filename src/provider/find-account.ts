@@ -1,9 +1,11 @@
-import type { Account } from '../accounts/account.ts';
+import type { Account, StoredAccount } from '../accounts/account.ts';
 import { policyOf } from './client-policy.ts';
 import type { Configuration, EngineContext } from './engine.ts';
+import { generationOfGrant } from './existing-grant.ts';
+import { generationOfSession } from './session-adapter.ts';
 
 export interface AccountSource {
-  find(id: string): Promise<Account | undefined>;
+  find(id: string): Promise<StoredAccount | undefined>;
   claimsOf(account: Account): Record<string, unknown>;
 }
 
@@ -12,13 +14,16 @@ type Source = Parameters<FindAccount>[2];
 
 /**
  * The person behind a subject, as they are now: looked up for every code, refresh and userinfo call, and gone for all of them
- * the moment the account is not active. S-036, S-059, S-066
+ * the moment the account is not active. So is whatever was begun before their access was ended the last time: revocation removes
+ * what it finds, and this keeps out what was on its way then. S-036, S-059, S-066, S-158
  */
 export function createFindAccount({ find, claimsOf }: AccountSource): FindAccount {
   return async (ctx, subject, source) => {
     if (source && !(await stillStands(ctx, source))) return undefined;
     const account = await find(subject);
     if (account?.state !== 'active') return undefined;
+    const generation = source ? generationOfGrant(source.grantId) : generationOfSession(ctx);
+    if (generation !== account.accessGeneration) return undefined;
     return { accountId: account.id, claims: () => ({ ...claimsOf(account), sub: account.id }) };
   };
 }

@@ -4,10 +4,13 @@ import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
 
 /** The protocol as the rest of the service sees it. */
 export interface IdentityProvider {
-  /** All protocol routes; everything else is passed on. */
+  /**
+   * Discovery, keys, and the endpoints that programs call, for requests to our host: to be asked ahead of any middleware. False
+   * when the request is for something else.
+   */
+  answer(req: IncomingMessage, res: ServerResponse): boolean;
+  /** The protocol's routes for browsers; everything else is passed on. */
   middleware: Middleware;
-  /** Discovery and keys for requests to our host, ahead of any middleware; false when the request is for something else. */
-  answerFromMemory(req: IncomingMessage, res: ServerResponse): boolean;
   /** What this browser has to do at this address. @throws AppError interaction_expired */
   pendingInteraction(ctx: Context): Promise<PendingInteraction>;
   /** Hands over what the person did and sends the browser on. @throws AppError interaction_expired, bad_request */
@@ -47,8 +50,17 @@ export interface PendingInteraction {
   offlineAccess: boolean;
 }
 
+export interface CompleteSignIn {
+  accountId: string;
+  /** Of the account when the person proved who they are; now, when absent. If access is ended after it, this signs nobody in. */
+  accessGeneration?: number;
+  amr: string[];
+  acr?: string;
+  remember?: boolean;
+}
+
 export type InteractionResult =
-  | { login: { accountId: string; amr: string[]; acr?: string; remember?: boolean } }
+  | { login: CompleteSignIn }
   | { consent: 'granted' }
   | { error: 'access_denied'; error_description?: string };
 

@@ -3,7 +3,7 @@ import type { Context } from 'koa';
 import { badRequest, payloadTooLarge, unsupportedMediaType } from '../platform/errors.ts';
 import { BODY_LIMIT, readBody } from '../platform/http/form.ts';
 import { bodyParameterInQuery } from './protocol-parameters.ts';
-import { asGet, hasNul, isForm, withBody, withHeaders } from './request-body.ts';
+import { asGet, hasNul, isForm, unread, withBody, withHeaders } from './request-body.ts';
 import { isUnsigned } from './request-objects.ts';
 import { LONGEST_REQUEST, sizeProblem, withoutDeepClaims } from './request-size.ts';
 import type { Route } from './routes.ts';
@@ -12,51 +12,69 @@ import { withoutAmbiguousJwts, withoutAmbiguousProof } from './strict-jwt.ts';
 /** Longer addresses are cut or refused by servers and proxies on the way. */
 const LONGEST_ADDRESS = 6 * 1024;
 
-/**
- * The request as the engine shall see it, or nothing when it is answered already: bodies are bounded and are forms, and what
- * the engine does not refuse is refused here.
- * @throws AppError payload_too_large, and for browsers bad_request and unsupported_media_type
- */
-export async function readRequest(ctx: Context, route: Route): Promise<IncomingMessage | undefined> {
-  const { req } = ctx;
-  if (req.url!.includes('%00')) return refuse(ctx, route, 'A parameter contains a NUL character.');
-  const misplaced = route.caller === 'program' && route.name !== 'userinfo' && bodyParameterInQuery(req.url!);
-  if (misplaced) return refuse(ctx, route, `${misplaced} must be sent in the body of the request.`);
-  if (ctx.method !== 'POST') {
-    if (route.caller === 'program') return withStrictProof(req);
-    return fromBrowser(ctx, route, ctx.querystring, () => asGet(req, strict(req.url!)));
-  }
+const NUL = 'A parameter contains a NUL character.';
 
+/**
+ * The request of a browser as the engine shall see it, or nothing when it is answered already: bodies are bounded and are forms,
+ * and what the engine does not refuse is refused here.
+ * @throws AppError payload_too_large, bad_request, unsupported_media_type
+ */
+export async function readFromBrowser(ctx: Context, route: Route): Promise<IncomingMessage | undefined> {
+  const { req } = ctx;
+  if (req.url!.includes('%00')) throw badRequest(undefined, NUL);
+  if (ctx.method !== 'POST') return checked(ctx.querystring, () => asGet(req, strict(req.url!)));
   const body = await readBody(req, BODY_LIMIT);
-  if (!isForm(req) && (body.length || req.headers['content-type'])) {
-    if (route.caller === 'browser') throw unsupportedMediaType();
-    return refuse(ctx, route, 'The body must be application/x-www-form-urlencoded, in UTF-8.');
-  }
-  if (hasNul(body)) return refuse(ctx, route, 'A parameter contains a NUL character.');
+  if (isOtherThanForm(req, body)) throw unsupportedMediaType();
+  if (hasNul(body)) throw badRequest(undefined, NUL);
   const form = body.toString('utf8');
   if (route.name === 'authorization' || route.name === 'end_session') {
     // Both places together, so that a parameter in each is one that was sent twice.
-    return fromBrowser(ctx, route, `${ctx.querystring}&${form}`, (parameters) => asAddress(ctx, parameters));
+    return checked(`${ctx.querystring}&${form}`, (parameters) => asAddress(ctx, parameters));
   }
+  return withBody(req, body);
+}
+
+/**
+ * The same for a program, in the context that the engine works with. False when it is answered already.
+ * @throws AppError payload_too_large, bad_request when the body was cut off
+ */
+export async function readFromProgram(ctx: Context, route: Route): Promise<boolean> {
+  const { req } = ctx;
+  if (req.url!.includes('%00')) return refuse(ctx, NUL);
+  const misplaced = route.name !== 'userinfo' && bodyParameterInQuery(req.url!);
+  if (misplaced) return refuse(ctx, `${misplaced} must be sent in the body of the request.`);
+  const request = withStrictProof(req);
+  ctx.request.req = request;
+  if (req.method !== 'POST') return true;
+  const body = await readBody(req, BODY_LIMIT);
+  if (isOtherThanForm(req, body)) {
+    return refuse(ctx, 'The body must be application/x-www-form-urlencoded, in UTF-8.');
+  }
+  if (hasNul(body)) return refuse(ctx, NUL);
+  const form = body.toString('utf8');
   if (route.name === 'pushed_authorization_request') {
     const parameters = new URLSearchParams(form);
     const problem = sizeProblem(parameters);
-    if (problem) return refuse(ctx, route, problem);
+    if (problem) return refuse(ctx, problem);
     if (isUnsigned(parameters.get('request') ?? '')) {
-      return refuse(ctx, route, 'Unsigned request objects are not supported.', 'request_not_supported');
+      return refuse(ctx, 'Unsigned request objects are not supported.', 'request_not_supported');
     }
   }
-  const request = withStrictProof(req);
   const strictForm = withoutDeepClaims(withoutAmbiguousJwts(form));
-  if (strictForm === form) return withBody(request, body);
-  const length = String(Buffer.byteLength(strictForm));
-  return withBody(withHeaders(request, { 'content-length': length }), Buffer.from(strictForm));
+  const strictBody = strictForm === form ? body : Buffer.from(strictForm);
+  if (strictBody !== body) ctx.request.req = withHeaders(request, { 'content-length': String(strictBody.length) });
+  // The engine reads headers through `ctx.request` and takes nothing but the body from here: to stand a new object before each
+  // request, as is done for browsers, would cost more than all of the reading.
+  ctx.req = unread(strictBody) as IncomingMessage;
+  return true;
+}
+
+function isOtherThanForm(req: IncomingMessage, body: Buffer): boolean {
+  return !isForm(req) && (body.length > 0 || req.headers['content-type'] !== undefined);
 }
 
 /** @throws AppError payload_too_large, bad_request */
-function fromBrowser(
-  ctx: Context,
-  route: Route,
+function checked(
   encoded: string,
   lead: (parameters: URLSearchParams) => IncomingMessage | undefined,
 ): IncomingMessage | undefined {
@@ -66,7 +84,8 @@ function fromBrowser(
   const parameters = new URLSearchParams(encoded);
   const problem = sizeProblem(parameters);
   // Without the way back to the client, which would have to carry what is too long.
-  return problem ? refuse(ctx, route, problem) : lead(parameters);
+  if (problem) throw badRequest(undefined, problem);
+  return lead(parameters);
 }
 
 /**
@@ -96,9 +115,8 @@ function withStrictProof(request: IncomingMessage): IncomingMessage {
 }
 
 /** @see RFC 6749 5.2 */
-function refuse(ctx: Context, { caller }: Route, description: string, error = 'invalid_request'): undefined {
-  if (caller === 'browser') throw badRequest(undefined, description);
+function refuse(ctx: Context, description: string, error = 'invalid_request'): false {
   ctx.status = 400;
   ctx.body = { error, error_description: description };
-  return undefined;
+  return false;
 }

@@ -7,11 +7,12 @@ import { askedFor, type MissingConsent } from './asked-consent.ts';
 import { acrOf } from './assurance.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { FindClient } from './client-adapter.ts';
-import { addConsent, type Consent } from './consents.store.ts';
+import { addConsent, type Consent, lockSession } from './consents.store.ts';
 import type { Interaction, InteractionResults, Provider } from './engine.ts';
 import type { InteractionResult, PendingInteraction } from './identity-provider.ts';
 import { epochTime, type Lifetimes } from './lifetimes.ts';
 import type { FindResourceServer } from './resource-indicators.ts';
+import { accessGenerationOf } from './revocation.ts';
 
 export interface InteractionsOptions {
   provider: () => Provider;
@@ -72,7 +73,7 @@ export function createInteractionDesk(options: InteractionsOptions) {
         const { accountId, uid: sessionId } = interaction.session!;
         audit.queue.consentDenied({ userId: accountId, clientId: client.id, sessionId }, by);
       }
-      const location = await provider().interactionResult(ctx.req, ctx.res, engineResult(result), {
+      const location = await provider().interactionResult(ctx.req, ctx.res, await engineResult(result), {
         // A new sign-in starts over; a consent is given by whoever signed in before.
         mergeWithLastSubmission: 'consent' in result,
       });
@@ -80,6 +81,16 @@ export function createInteractionDesk(options: InteractionsOptions) {
       ctx.status = 303;
     },
   };
+
+  async function engineResult(result: InteractionResult): Promise<InteractionResults> {
+    if ('error' in result) return result;
+    if ('consent' in result) return { consent: {} };
+    const { accountId, amr, acr = acrOf(amr), remember = true } = result.login;
+    const { accessGeneration = await accessGenerationOf(database.prisma, accountId) } = result.login;
+    return {
+      login: { accountId, amr, ...(acr !== undefined && { acr }), remember, ts: epochTime(), accessGeneration },
+    };
+  }
 
   async function remember(loaded: Loaded, by: AuditContext): Promise<void> {
     const { accountId, uid: sessionId } = loaded.interaction.session!;
@@ -90,6 +101,7 @@ export function createInteractionDesk(options: InteractionsOptions) {
     );
     const consent: Consent = { scopes, claims, resourceScopes };
     await database.prisma.$transaction(async (tx) => {
+      if (!(await lockSession(tx, { userId: accountId, uid: sessionId }))) throw interactionExpired();
       await addConsent(tx, owner, consent);
       await audit.in(tx).consentGranted({ ...owner, sessionId, scopes, claims, resourceScopes }, by);
     });
@@ -133,13 +145,6 @@ function describe(
     ),
     offlineAccess: words(params.scope)?.includes('offline_access') === true,
   };
-}
-
-function engineResult(result: InteractionResult): InteractionResults {
-  if ('error' in result) return result;
-  if ('consent' in result) return { consent: {} };
-  const { accountId, amr, acr = acrOf(amr), remember = true } = result.login;
-  return { login: { accountId, amr, ...(acr !== undefined && { acr }), remember, ts: epochTime() } };
 }
 
 function words(value: string | undefined): string[] | undefined {

@@ -10,6 +10,8 @@ export interface Lifetimes {
   /** From the first refresh token of a family to the last. */
   refreshTokenAbsolute: number;
   session: number;
+  /** Since the browser was last here; no such end without it. */
+  sessionIdle?: number;
   interaction: number;
 }
 
@@ -42,11 +44,12 @@ export function lifetimesFor(lifetimes: Lifetimes): Ttl {
       return Math.max(1, Math.min(lifetimes.refreshToken, wished, left));
     },
 
-    // Counted from the sign-in, not from the last visit. Before anybody signed in it only carries a sign-out in progress. S-152
-    Session: (_ctx, session) =>
-      session.loginTs === undefined
-        ? lifetimes.interaction
-        : Math.max(1, session.loginTs + lifetimes.session - epochTime()),
+    // Counted from the sign-in, and from this visit. Before anybody signed in it only carries a sign-out in progress. S-152
+    Session: (_ctx, session) => {
+      if (session.loginTs === undefined) return lifetimes.interaction;
+      const left = session.loginTs + lifetimes.session - epochTime();
+      return Math.max(1, Math.min(left, lifetimes.sessionIdle ?? left));
+    },
 
     // Outlives whatever may be issued under it; `existing-grant.ts` renews it before it gets too short for that.
     Grant: () => grantLifetime(lifetimes),

@@ -3,19 +3,20 @@ import type { Audit } from '../audit/audit.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
 import type { Database } from '../platform/database/database.ts';
+import { describeRequests } from '../platform/http/context.ts';
 import { servesHostOf } from '../platform/http/host-check.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { RateLimits } from '../platform/rate-limits.ts';
 import type { ServerSecrets } from '../signing-keys/server-secrets.ts';
 import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
 import type { ArtifactStore } from './adapter.ts';
+import { browserEndpoints } from './browser-endpoints.ts';
 import { createSessionRecorder } from './browser-sessions.ts';
 import { createClientAdapter, installClients } from './client-adapter.ts';
 import { authenticateByDigest } from './client-authentication.ts';
 import { engineConfiguration } from './configuration.ts';
 import { findConsent } from './consents.store.ts';
 import { createCookieKeys } from './cookies.ts';
-import type { EngineContext } from './engine.ts';
 import { createEnginePages } from './engine-screens.ts';
 import { recordEvents, recordRevocation } from './events.ts';
 import { createGrantLoader } from './existing-grant.ts';
@@ -25,10 +26,11 @@ import type { IdentityProvider, ProtocolScreens } from './identity-provider.ts';
 import { createInteractionDesk } from './interactions.ts';
 import type { Lifetimes } from './lifetimes.ts';
 import { pinOrigin } from './pinned-origin.ts';
-import { noteFailures, protocolMiddleware, type ServingEngine } from './protocol-middleware.ts';
+import { createProgramEndpoints } from './program-endpoints.ts';
 import { createPublicFetch } from './public-fetch.ts';
 import { answerPublished, publish } from './published.ts';
 import { resourceIndicators } from './resource-indicators.ts';
+import { noteFailures, type ServingEngine } from './serving-engine.ts';
 import { endingAfter } from './session-adapter.ts';
 import { createStoringEngine } from './storing-engine.ts';
 import { createStrangerLimit } from './stranger-limit.ts';
@@ -37,7 +39,7 @@ import { createIntrospectionPolicy } from './token-access.ts';
 import { countWrongVerifiers } from './wrong-verifiers.ts';
 
 export interface IdentityProviderOptions {
-  config: { issuer: string; lifetimes: Lifetimes };
+  config: { issuer: string; lifetimes: Lifetimes; trustedProxies: string[] };
   database: Pick<Database, 'pool' | 'prisma'>;
   artifactStore: ArtifactStore;
   signingKeys: SigningKeySet;
@@ -70,7 +72,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
   function adapterFor(model: string) {
     if (model === 'Client') return clientAdapter;
     const adapter = artifactStore.adapterFor(model);
-    return model === 'Session' ? endingAfter(adapter, lifetimes.session) : adapter;
+    return model === 'Session' ? endingAfter(adapter, lifetimes.session, lifetimes.sessionIdle) : adapter;
   }
 
   async function build({ jwks }: SigningKeySet): Promise<ServingEngine> {
@@ -109,27 +111,32 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     return {
       provider,
       documents: await publish(provider),
-      async afterwards(ctx: EngineContext) {
+      afterProgram(ctx) {
         recordRevocation(ctx, audit);
-        await countWrongVerifier(ctx);
-        await recordSession(ctx);
+        return countWrongVerifier(ctx);
       },
+      afterBrowser: recordSession,
     };
   }
 
   const serving = createSwap(await build(options.signingKeys));
+  const { current } = serving;
+  const { hasRoom } = audit;
   const servesHost = servesHostOf(issuer);
+  const answerProgram = createProgramEndpoints({
+    current,
+    describe: describeRequests(config),
+    hasRoom,
+    secure: issuer.startsWith('https:'),
+    logger: options.logger,
+  });
 
   return {
-    middleware: protocolMiddleware({
-      current: serving.current,
-      hasRoom: audit.hasRoom,
-      limitSignOuts: strangers.takeSignOut,
-      logger: options.logger,
-    }),
-    answerFromMemory: (req, res) => servesHost(req) && answerPublished(serving.current().documents, req, res),
+    answer: (req, res) =>
+      servesHost(req) && (answerPublished(current().documents, req, res) || answerProgram(req, res)),
+    middleware: browserEndpoints({ current, hasRoom, limitSignOuts: strangers.takeSignOut }),
     ...createInteractionDesk({
-      provider: () => serving.current().provider,
+      provider: () => current().provider,
       database,
       findClient: options.clients.find,
       findResourceServer: options.resourceServers.find,

@@ -31,7 +31,8 @@ export async function publish(provider: Provider): Promise<PublishedDocuments> {
 }
 
 /**
- * Answers when the request is for one of the documents. Works on Node's own request and response, so that a server can ask it
+ * Answers when the request is for one of the documents, by a method that reads: whoever tries another gets the error of the
+ * rest of the service, a page or a problem document. Works on Node's own request and response, so that a server can ask it
  * before anything else has cost anything.
  */
 export function answerPublished(documents: PublishedDocuments, req: IncomingMessage, res: ServerResponse): boolean {
@@ -39,7 +40,8 @@ export function answerPublished(documents: PublishedDocuments, req: IncomingMess
   const query = url.indexOf('?');
   const document = documents.get(query < 0 ? url : url.slice(0, query));
   if (!document) return false;
-  if (req.method !== 'GET' && req.method !== 'HEAD') return answerOthers(req, res);
+  if (req.method === 'OPTIONS') return answerPreflight(req, res);
+  if (req.method !== 'GET' && req.method !== 'HEAD') return false;
   if (matches(req.headers['if-none-match'], document.etag)) {
     const { 'Content-Length': _, 'Content-Type': __, ...headers } = document.headers;
     res.writeHead(304, headers).end();
@@ -50,18 +52,14 @@ export function answerPublished(documents: PublishedDocuments, req: IncomingMess
   return true;
 }
 
-function answerOthers(req: IncomingMessage, res: ServerResponse): boolean {
-  if (req.method === 'OPTIONS') {
-    const asked = req.headers['access-control-request-headers'];
-    res.writeHead(204, {
-      'Access-Control-Allow-Origin': '*',
-      'Access-Control-Allow-Methods': 'GET, HEAD',
-      ...(asked !== undefined && { 'Access-Control-Allow-Headers': asked, Vary: 'Access-Control-Request-Headers' }),
-      'Access-Control-Max-Age': '3600',
-    });
-  } else {
-    res.writeHead(405, { Allow: 'GET, HEAD, OPTIONS', 'Content-Length': '0' });
-  }
+function answerPreflight(req: IncomingMessage, res: ServerResponse): true {
+  const asked = req.headers['access-control-request-headers'];
+  res.writeHead(204, {
+    'Access-Control-Allow-Origin': '*',
+    'Access-Control-Allow-Methods': 'GET, HEAD',
+    ...(asked !== undefined && { 'Access-Control-Allow-Headers': asked, Vary: 'Access-Control-Request-Headers' }),
+    'Access-Control-Max-Age': '3600',
+  });
   res.end();
   return true;
 }

@@ -4,6 +4,7 @@ const FORM = 'application/x-www-form-urlencoded';
 
 /** A form in UTF-8 and in clear: the one kind of body that every endpoint takes. */
 export function isForm({ headers }: IncomingMessage): boolean {
+  if (headers['content-type'] === FORM && headers['content-encoding'] === undefined) return true;
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
   const charset = parameters.map((text) => text.trim().split('=')).find(([name]) => name === 'charset')?.[1];
   const encoding = headers['content-encoding'] ?? 'identity';
@@ -21,11 +22,12 @@ export function hasNul(body: Buffer): boolean {
 
 /** The same request with its body unread again: what was checked is what the engine reads. */
 export function withBody(request: IncomingMessage, body: Buffer): IncomingMessage {
-  return Object.create(request, {
-    readable: { value: true },
-    readableEncoding: { value: null },
-    iterator: { value: () => once(body) },
-  });
+  return Object.create(request, Object.getOwnPropertyDescriptors(unread(body)));
+}
+
+/** All that the engine asks of a request when it reads a body. */
+export function unread(body: Buffer): Pick<IncomingMessage, 'readable' | 'readableEncoding' | 'iterator'> {
+  return { readable: true, readableEncoding: null, iterator: (() => [body]) as never };
 }
 
 export function withHeaders(request: IncomingMessage, headers: IncomingHttpHeaders): IncomingMessage {
@@ -35,8 +37,4 @@ export function withHeaders(request: IncomingMessage, headers: IncomingHttpHeade
 /** The same request as if it had been a GET to this address. */
 export function asGet(request: IncomingMessage, url: string): IncomingMessage {
   return Object.create(request, { method: { value: 'GET' }, url: { value: url } });
-}
-
-async function* once(body: Buffer): AsyncGenerator<Buffer> {
-  yield body;
 }

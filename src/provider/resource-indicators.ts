@@ -4,7 +4,9 @@ import { type Client, type Configuration, errors } from './engine.ts';
 
 type Feature = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>;
 
-export type FindResourceServer = (identifier: string) => Promise<ResourceServer | undefined>;
+export type FindResourceServer = (
+  identifier: string,
+) => ResourceServer | undefined | Promise<ResourceServer | undefined>;
 
 /** JWT access tokens are signed by the cheapest widely understood algorithm unless the API wants another. */
 const DEFAULT_ALGORITHM = 'ES256';

@@ -1,3 +1,4 @@
+import { isAccountId } from '../accounts/account.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { digestOf } from './artifact-identity.ts';
 
@@ -9,8 +10,13 @@ export type Transaction = Prisma.TransactionClient;
 
 /**
  * Ends the account's sessions, grants, and sign-ins that were not continued yet. Returns the uids of the sessions that were alive.
+ * What a request under way stores afterwards is void by its number: of a password that was checked before, of a session that gets
+ * a new id at this moment, of a code in the browser's hands. A number that only the database counts up needs no clock. S-158
  */
 export async function endAccountAccess(tx: Transaction, accountId: string): Promise<{ sessions: string[] }> {
+  if (isAccountId(accountId)) {
+    await tx.$executeRaw`UPDATE users SET access_generation = access_generation + 1 WHERE id = ${accountId}::uuid`;
+  }
   const ended = await tx.$queryRaw<{ kind: string; uid: string | null }[]>`
     UPDATE protocol_artifacts
     SET revoked_at = now(), payload = '{}', expires_at = least(expires_at, now() + interval '1 hour')
@@ -25,6 +31,14 @@ export async function endAccountAccess(tx: Transaction, accountId: string): Prom
   return { sessions: ended.flatMap(({ kind, uid }) => (kind === 'Session' && uid !== null ? [uid] : [])) };
 }
 
+/** Under which number of its account a sign-in that is complete at this moment counts. */
+export async function accessGenerationOf(tx: Pick<Transaction, '$queryRaw'>, accountId: string): Promise<number> {
+  if (!isAccountId(accountId)) return 0;
+  const [row] = await tx.$queryRaw<{ generation: number }[]>`
+    SELECT access_generation AS generation FROM users WHERE id = ${accountId}::uuid`;
+  return row?.generation ?? 0;
+}
+
 /** Ends all that people granted to the client and the tokens it has for itself. */
 export async function endClientAccess(tx: Transaction, clientId: string): Promise<void> {
   const grants = await tx.$queryRaw<GrantId[]>`
@@ -33,6 +47,22 @@ export async function endClientAccess(tx: Transaction, clientId: string): Promis
   await tx.$executeRaw`
     DELETE FROM protocol_artifacts WHERE id IN (
       SELECT id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind <> 'Grant' ORDER BY id FOR UPDATE)`;
+}
+
+/**
+ * Withdraws what one person allowed one client: they are asked again, and what it has of theirs is worth nothing. The consent goes
+ * first: a grant that is being made of it waits for its row, and finds it gone. False when there was nothing. S-059, S-087
+ */
+export async function endConsent(
+  tx: Transaction,
+  { userId, clientId }: { userId: string; clientId: string },
+): Promise<boolean> {
+  const { count } = await tx.consent.deleteMany({ where: { userId, clientId } });
+  const grants = await tx.$queryRaw<GrantId[]>`
+    SELECT encode(id, 'hex') AS id FROM protocol_artifacts
+    WHERE account_id = ${userId} AND client_id = ${clientId} AND kind = 'Grant' AND revoked_at IS NULL`;
+  await endGrants(tx, grants);
+  return count + grants.length > 0;
 }
 
 /** Signs one session out: what was granted in it ends too, except where it was asked to outlast the session. */

@@ -1,30 +1,45 @@
-/** Who calls it: a browser that is shown pages, or a program that gets JSON. */
-export type Caller = 'browser' | 'program';
-
 export interface Route {
   name: string;
   methods: readonly string[];
-  caller: Caller;
 }
 
-/** Exact paths, as text: the engine itself would also take other letter cases and a trailing slash. S-171 */
-const PATHS: Record<string, Route> = {
-  '/authorize': { name: 'authorization', methods: ['GET', 'POST'], caller: 'browser' },
-  '/logout': { name: 'end_session', methods: ['GET', 'POST'], caller: 'browser' },
-  '/logout/confirm': { name: 'end_session_confirm', methods: ['POST'], caller: 'browser' },
-  '/logout/success': { name: 'end_session_success', methods: ['GET', 'HEAD'], caller: 'browser' },
-  '/token': { name: 'token', methods: ['POST', 'OPTIONS'], caller: 'program' },
-  '/userinfo': { name: 'userinfo', methods: ['GET', 'POST', 'OPTIONS'], caller: 'program' },
-  '/introspect': { name: 'introspection', methods: ['POST', 'OPTIONS'], caller: 'program' },
-  '/revoke': { name: 'revocation', methods: ['POST', 'OPTIONS'], caller: 'program' },
-  '/par': { name: 'pushed_authorization_request', methods: ['POST', 'OPTIONS'], caller: 'program' },
+/*
+ * Exact paths, as text: the engine itself would also take other letter cases and a trailing slash. S-171
+ */
+
+/** Browsers are shown pages. */
+const FOR_BROWSERS: Record<string, Route> = {
+  '/authorize': { name: 'authorization', methods: ['GET', 'POST'] },
+  '/logout': { name: 'end_session', methods: ['GET', 'POST'] },
+  '/logout/confirm': { name: 'end_session_confirm', methods: ['POST'] },
+  '/logout/success': { name: 'end_session_success', methods: ['GET', 'HEAD'] },
 };
 
-const RESUME: Route = { name: 'resume', methods: ['GET'], caller: 'browser' };
+const RESUME: Route = { name: 'resume', methods: ['GET'] };
 const RESUME_PATH = /^\/authorize\/([\w-]{43})$/;
 
-export function findRoute(path: string): Route | undefined {
-  return Object.hasOwn(PATHS, path) ? PATHS[path] : RESUME_PATH.test(path) ? RESUME : undefined;
+/** Programs get JSON. */
+const FOR_PROGRAMS = new Map<string, Route>([
+  ['/token', { name: 'token', methods: ['POST', 'OPTIONS'] }],
+  ['/userinfo', { name: 'userinfo', methods: ['GET', 'POST', 'OPTIONS'] }],
+  ['/introspect', { name: 'introspection', methods: ['POST', 'OPTIONS'] }],
+  ['/revoke', { name: 'revocation', methods: ['POST', 'OPTIONS'] }],
+  ['/par', { name: 'pushed_authorization_request', methods: ['POST', 'OPTIONS'] }],
+]);
+
+export function findBrowserRoute(path: string): Route | undefined {
+  return Object.hasOwn(FOR_BROWSERS, path) ? FOR_BROWSERS[path] : RESUME_PATH.test(path) ? RESUME : undefined;
+}
+
+/** By the target of a request, its query included. */
+export function findProgramRoute(target: string): Route | undefined {
+  const query = target.indexOf('?');
+  return FOR_PROGRAMS.get(query < 0 ? target : target.slice(0, query));
+}
+
+/** Whether whoever asks here is shown no pages. */
+export function isForPrograms(path: string): boolean {
+  return FOR_PROGRAMS.has(path);
 }
 
 /** The interaction that a resume path continues. */

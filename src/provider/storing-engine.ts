@@ -1,14 +1,14 @@
 import type { ArtifactStore } from './adapter.ts';
 import { type Configuration, type EngineContext, Provider } from './engine.ts';
 
-type GrantHandler = (ctx: never) => void | Promise<void>;
+type GrantHandler = (ctx: never) => Promise<void>;
 
 /** An engine that leaves to our store what its adapter interface cannot say. */
 export function createStoringEngine(issuer: string, configuration: Configuration, store: ArtifactStore): Provider {
   /** The engine registers its own grant types through the method that is there for those of others. */
   class StoringEngine extends Provider {
     override registerGrantType(name: string, handler: GrantHandler, ...parameters: never[]): void {
-      const stored = (ctx: EngineContext) => store.tokenRequest(ctx, async () => handler(ctx as never));
+      const stored = (ctx: EngineContext) => store.tokenRequest(ctx, () => handler(ctx as never));
       super.registerGrantType(name, stored as never, ...parameters);
     }
   }

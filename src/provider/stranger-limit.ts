@@ -13,16 +13,19 @@ import { tooManyRequests } from './too-many-requests.ts';
 export function createStrangerLimit(limiter: RateLimiter) {
   const counted = new WeakSet<object>();
 
+  async function count(ctx: EngineContext): Promise<void> {
+    counted.add(ctx);
+    const decision = await limiter.take(addressKey(ctx.state.address));
+    if (!decision.allowed) throw tooManyRequests(ctx, decision.retryAfter, 'too many requests from this address');
+  }
+
   return {
     /**
      * Asked when the client is looked up: before that nothing is kept, and the session is known by then.
      * @throws an answer with status 429
      */
-    async check(ctx: EngineContext, party: RelyingParty): Promise<void> {
-      if (counted.has(ctx) || !isStranger(ctx, party)) return;
-      counted.add(ctx);
-      const decision = await limiter.take(addressKey(ctx.state.address));
-      if (!decision.allowed) throw tooManyRequests(ctx, decision.retryAfter, 'too many requests from this address');
+    check(ctx: EngineContext, party: RelyingParty): Promise<void> | undefined {
+      return isStranger(ctx, party) && !counted.has(ctx) ? count(ctx) : undefined;
     },
 
     /** @throws AppError too_many_requests */

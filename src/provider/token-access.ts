@@ -1,11 +1,14 @@
+import type { StoredAccount } from '../accounts/account.ts';
 import { policyOf } from './client-policy.ts';
 import type { Client, EngineContext } from './engine.ts';
+import { generationOfGrant } from './existing-grant.ts';
 import type { AccountSource } from './find-account.ts';
 
 interface PresentedToken {
   kind: string;
   clientId?: string;
   accountId?: string;
+  grantId?: string;
   aud?: string | string[];
 }
 
@@ -25,8 +28,13 @@ export function createIntrospectionPolicy({ find }: Pick<AccountSource, 'find'>)
       own ? caller : ctx.oidc.provider.Client.find(token.clientId!),
       token.accountId === undefined ? undefined : find(token.accountId),
     ]);
-    return client !== undefined && (token.accountId === undefined || account?.state === 'active');
+    return client !== undefined && (token.accountId === undefined || standsWith(account, token));
   };
+}
+
+/** As `find-account.ts` sees it for the calls that use the token. */
+function standsWith(account: StoredAccount | undefined, { grantId }: PresentedToken): boolean {
+  return account?.state === 'active' && account.accessGeneration === generationOfGrant(grantId);
 }
 
 function isForResourceOf(caller: Client, { aud }: PresentedToken): boolean {

@@ -17,7 +17,7 @@ export function countWrongVerifiers(provider: Provider, store: Pick<ArtifactStor
   provider.on('grant.error', (ctx, { error_detail: detail }) => {
     if (detail !== undefined && MISMATCHES.includes(detail)) wrong.add(ctx);
   });
-  return async function countWrongVerifier(ctx: EngineContext): Promise<void> {
-    if (wrong.has(ctx)) await store.burnAfter(String(ctx.oidc.params?.code));
+  return function countWrongVerifier(ctx: EngineContext): Promise<void> | undefined {
+    return wrong.has(ctx) ? store.burnAfter(String(ctx.oidc.params?.code)).then(() => {}) : undefined;
   };
 }

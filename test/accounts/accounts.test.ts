@@ -1,20 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { claimsOf } from '../../src/accounts/claims.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createPerson, PASSWORD, recordedAbout, secondDatabase, startNode, type TestNode } from './node.ts';
+import { createPerson, PASSWORD, recordedAbout, startNode, type TestNode, useNodes } from './node.ts';
 
 let database: TestDatabase;
 let node: TestNode;
 let otherNode: TestNode;
-beforeAll(async () => {
-  database = await openTestDatabase();
-  node = startNode(database);
-  otherNode = startNode(await secondDatabase(database));
-});
-afterAll(async () => {
-  await node.close();
-  await otherNode.close();
-  await database.close();
+useNodes((nodes) => {
+  ({ database, node, otherNode } = nodes);
 });
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -51,7 +44,7 @@ describe('creating an account', () => {
       state: 'active',
       updatedAt: expect.any(Date),
     });
-    expect(await node.accounts.find(account.id)).toEqual(account);
+    expect(await node.accounts.find(account.id)).toEqual({ ...account, accessGeneration: 0 });
     for (const login of ['ada', 'ADA', ' ada ', 'ada@example.com', 'ADA@EXAMPLE.COM']) {
       expect(await node.accounts.findByLogin(login)).toEqual(account);
     }
@@ -183,9 +176,19 @@ describe('S-158 disabling an account', () => {
       type: 'user.disabled',
       details: { sessionsEnded: 1 },
     });
+    node.ended.length = 0;
     expect(await node.accounts.enable(id, {})).toBe('done');
     expect(await node.accounts.enable(id, {})).toBe('unchanged');
+    expect(node.ended).toEqual([id]);
     expect(await node.accounts.find(id)).toMatchObject({ state: 'active' });
+  });
+
+  test('takes back an invitation, also when the person is enabled again', async () => {
+    const { id } = await createPerson(node);
+    const { token } = await node.oneTimeLinks.createInvitation(id);
+    await node.accounts.disable(id, {});
+    await node.accounts.enable(id, {});
+    expect(await node.oneTimeLinks.find(token)).toBeUndefined();
   });
 
   test('leaves everything as it was when access cannot be ended', async () => {
@@ -248,6 +251,7 @@ describe('deleting an account', () => {
       id,
       isAdministrator: false,
       state: 'deleted',
+      accessGeneration: 0,
       updatedAt: expect.any(Date),
     });
     const where = { where: { userId: id } };

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { createAccountsCleanUp } from '../../src/accounts/clean-up.store.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createPerson, startNode, type TestNode } from './node.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { createPerson, type TestNode, useNodes } from './node.ts';
 
 const DAY = 86_400;
 const SESSION_LIFETIME = 14 * DAY;
@@ -11,14 +11,11 @@ let database: TestDatabase;
 let node: TestNode;
 let userId: string;
 let cleanUp: ReturnType<typeof createAccountsCleanUp>;
-beforeAll(async () => {
-  database = await openTestDatabase();
-  node = startNode(database);
-  cleanUp = createAccountsCleanUp({ pool: database.pool, sessionLifetime: SESSION_LIFETIME });
+useNodes((nodes) => {
+  ({ database, node } = nodes);
 });
-afterAll(async () => {
-  await node.close();
-  await database.close();
+beforeAll(() => {
+  cleanUp = createAccountsCleanUp({ pool: database.pool, sessionLifetime: SESSION_LIFETIME });
 });
 beforeEach(async () => {
   await database.prisma.userSession.deleteMany();

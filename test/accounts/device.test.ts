@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { deviceName, printableUserAgent } from '../../src/accounts/device-name.ts';
 import { digestOfDeviceSecret, parseDeviceToken, renewDeviceToken } from '../../src/accounts/device-token.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createPerson, PASSWORD, startNode, type TestNode } from './node.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { createPerson, PASSWORD, type TestNode, useNodes } from './node.ts';
 
 describe('the name of a device', () => {
   test.each([
@@ -49,13 +49,8 @@ describe('the token that a browser keeps', () => {
 describe('after a sign-in', () => {
   let database: TestDatabase;
   let node: TestNode;
-  beforeAll(async () => {
-    database = await openTestDatabase();
-    node = startNode(database);
-  });
-  afterAll(async () => {
-    await node.close();
-    await database.close();
+  useNodes((nodes) => {
+    ({ database, node } = nodes);
   });
 
   async function signIn(login: string, deviceToken?: string): Promise<string> {

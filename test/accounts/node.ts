@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { afterAll, beforeAll } from '@jest/globals';
 import { type Accounts, createAccounts } from '../../src/accounts/accounts.ts';
 import { argon2id } from '../../src/accounts/argon2id.ts';
 import { createHashQueue } from '../../src/accounts/hash-queue.ts';
@@ -14,7 +15,7 @@ import type { Database } from '../../src/platform/database/database.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createMailbox, type Mailbox } from '../../src/platform/mail.ts';
 import { createRateLimiter } from '../../src/platform/rate-limits.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 export const PASSWORD = 'violet harbour walks slowly';
 export const PEPPER = { id: 'pepper-1', key: Buffer.alloc(32, 1) };
@@ -128,9 +129,28 @@ function recorded(scheme: HashScheme, hashes: string[]): HashScheme {
   };
 }
 
-/** An independent connection where there can be one: the embedded database has one session, and so one queue. */
-export async function secondDatabase(database: TestDatabase): Promise<Database> {
-  return database.kind === 'embedded' ? database : database.connect();
+export interface TestNodes {
+  database: TestDatabase;
+  node: TestNode;
+  /** An independent connection where there can be one: the embedded database has one session, and so one queue. */
+  otherDatabase: Database;
+  otherNode: TestNode;
+}
+
+/** Opens a database with two nodes on it before the tests of this file, or of this group, and closes everything after them. */
+export function useNodes(hand: (nodes: TestNodes) => void): void {
+  let nodes: TestNodes | undefined;
+  beforeAll(async () => {
+    const database = await openTestDatabase();
+    const otherDatabase = database.kind === 'embedded' ? database : await database.connect();
+    nodes = { database, otherDatabase, node: startNode(database), otherNode: startNode(otherDatabase) };
+    hand(nodes);
+  });
+  afterAll(async () => {
+    await nodes?.node.close();
+    await nodes?.otherNode.close();
+    await nodes?.database.close();
+  });
 }
 
 let people = 0;

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { bcryptScheme } from '../../src/accounts/passwords.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createPerson, PASSWORD, recordedAbout, secondDatabase, startNode, type TestNode } from './node.ts';
+import { endAccountAccess } from '../../src/provider/revocation.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { createPerson, PASSWORD, recordedAbout, startNode, type TestNode, useNodes } from './node.ts';
 
 const ADMINISTRATOR = { userName: 'admin', email: 'admin@example.com', name: 'Admin', password: PASSWORD };
 const UNKNOWN = 'x'.repeat(43);
@@ -9,15 +10,8 @@ const UNKNOWN = 'x'.repeat(43);
 let database: TestDatabase;
 let node: TestNode;
 let otherNode: TestNode;
-beforeAll(async () => {
-  database = await openTestDatabase();
-  node = startNode(database);
-  otherNode = startNode(await secondDatabase(database));
-});
-afterAll(async () => {
-  await node.close();
-  await otherNode.close();
-  await database.close();
+useNodes((nodes) => {
+  ({ database, node, otherNode } = nodes);
 });
 
 /** A node on which something happens while a new password is hashed. */
@@ -300,6 +294,18 @@ describe('an invitation to choose a password', () => {
       expect(await node.oneTimeLinks.completeSetup(token, ADMINISTRATOR, {})).toEqual({ kind: 'spent' });
     },
   );
+
+  test('S-158 is not made for a password that was right before access ended', async () => {
+    const { id, email } = await createPerson(node);
+    const strict = startNode(database, { endAccess: endAccountAccess });
+    const outcome = await strict.signIn.withPassword({ login: email, password: PASSWORD }, {});
+    if (outcome.kind !== 'signed_in') throw new Error(outcome.kind);
+    expect(await strict.oneTimeLinks.createInvitation(id, {}, outcome)).toMatchObject({ token: expect.any(String) });
+    await strict.accounts.disable(id, {});
+    await strict.accounts.enable(id, {});
+    await expect(strict.oneTimeLinks.createInvitation(id, {}, outcome)).rejects.toMatchObject({ code: 'not_found' });
+    await strict.close();
+  });
 
   test('for nobody is not made', async () => {
     for (const id of ['x', '01890a5d-ac96-774b-bcce-b302099a8057']) {

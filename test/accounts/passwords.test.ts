@@ -1,19 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import bcrypt from 'bcrypt';
 import { parseHash } from '../../src/accounts/password-hash.ts';
 import type { Passwords, StoredPassword } from '../../src/accounts/passwords.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { PASSWORD, PEPPER, startNode, type TestNode } from './node.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { PASSWORD, PEPPER, startNode, type TestNode, useNodes } from './node.ts';
 
 let database: TestDatabase;
 let node: TestNode;
-beforeAll(async () => {
-  database = await openTestDatabase();
-  node = startNode(database);
-});
-afterAll(async () => {
-  await node.close();
-  await database.close();
+useNodes((nodes) => {
+  ({ database, node } = nodes);
 });
 
 async function verify(passwords: Passwords, password: string, stored?: StoredPassword): Promise<boolean> {

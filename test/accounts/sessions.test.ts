@@ -1,6 +1,6 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createPerson, recordedAbout, startNode, type TestNode } from './node.ts';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { TestDatabase } from '../support/database.ts';
+import { createPerson, recordedAbout, startNode, type TestNode, useNodes } from './node.ts';
 
 const CHROME =
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36';
@@ -9,17 +9,12 @@ let database: TestDatabase;
 let node: TestNode;
 let userId: string;
 let number = 0;
-beforeAll(async () => {
-  database = await openTestDatabase();
-  node = startNode(database);
+useNodes((nodes) => {
+  ({ database, node } = nodes);
 });
 beforeEach(async () => {
   userId = (await createPerson(node, { password: undefined })).id;
   node.ended.length = 0;
-});
-afterAll(async () => {
-  await node.close();
-  await database.close();
 });
 
 async function start(of = userId): Promise<string> {

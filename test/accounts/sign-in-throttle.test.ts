@@ -1,35 +1,27 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { SignInOutcome } from '../../src/accounts/sign-in.ts';
 import { THROTTLE_POLICY } from '../../src/accounts/sign-in-throttle.ts';
 import type { Database } from '../../src/platform/database/database.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createPerson, PASSWORD, secondDatabase, startNode, type TestNode } from './node.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { createPerson, PASSWORD, startNode, type TestNode, useNodes } from './node.ts';
 
 let database: TestDatabase;
 let node: TestNode;
-let second: Database;
+let otherDatabase: Database;
 let otherNode: TestNode;
 let person: Awaited<ReturnType<typeof createPerson>>;
 
-beforeAll(async () => {
-  database = await openTestDatabase();
-  node = startNode(database);
-  second = await secondDatabase(database);
-  otherNode = startNode(second);
+useNodes((nodes) => {
+  ({ database, node, otherDatabase, otherNode } = nodes);
 });
 beforeEach(async () => {
   await database.prisma.signInThrottle.deleteMany();
   person = await createPerson(node);
   node.hashes.length = 0;
   otherNode.hashes.length = 0;
-});
-afterAll(async () => {
-  await node.close();
-  await otherNode.close();
-  await database.close();
 });
 
 const guess = (login: string, on = node, deviceToken?: string) =>
@@ -83,7 +75,7 @@ describe('S-128 two hundred guesses at once, on two nodes', () => {
   test('are two hundred failures where a policy lets them all through', async () => {
     const throttlePolicy = { ...THROTTLE_POLICY, freeTries: 1_000, mostFailures: 1_000 };
     const nodes = [node, otherNode].map((_, number) =>
-      startNode(number === 0 ? database : second, { signIn: { throttlePolicy } }),
+      startNode(number === 0 ? database : otherDatabase, { signIn: { throttlePolicy } }),
     ) as [TestNode, TestNode];
     const outcomes = await guessTwoHundredTimes(nodes);
     expect(new Set(kindsOf(outcomes))).toEqual(new Set(['refused']));

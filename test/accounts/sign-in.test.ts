@@ -1,29 +1,22 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import bcrypt from 'bcrypt';
 import { setPassword } from '../../src/accounts/password-credentials.store.ts';
 import { bcryptScheme } from '../../src/accounts/passwords.ts';
 import type { Database } from '../../src/platform/database/database.ts';
 import { createRateLimiter } from '../../src/platform/rate-limits.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createPerson, PASSWORD, recordedAbout, secondDatabase, startNode, type TestNode } from './node.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { createPerson, PASSWORD, recordedAbout, startNode, type TestNode, useNodes } from './node.ts';
 
 let database: TestDatabase;
 let node: TestNode;
 let otherNode: TestNode;
 let person: Awaited<ReturnType<typeof createPerson>>;
 
-beforeAll(async () => {
-  database = await openTestDatabase();
-  node = startNode(database);
-  otherNode = startNode(await secondDatabase(database));
+useNodes((nodes) => {
+  ({ database, node, otherNode } = nodes);
 });
 beforeEach(async () => {
   person = await createPerson(node);
-});
-afterAll(async () => {
-  await node.close();
-  await otherNode.close();
-  await database.close();
 });
 
 const by = { address: '192.0.2.1', requestId: 'request-1' };

@@ -1,28 +1,15 @@
-import { existsSync } from 'node:fs';
 import { describe, test } from '@jest/globals';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-const isThere = existsSync(executablePath);
-
-/** Flags of `npm run screens` too. */
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+// @ts-expect-error a script without types
+import { launchChromium, missingChromium } from '../../scripts/chromium.mjs';
 
 /** Runs the tests where there is a browser. Elsewhere they are skipped and say so, except in CI, where one belongs. */
 export function describeInBrowser(name: string, tests: () => void): void {
-  if (isThere) {
+  const why: string | undefined = missingChromium();
+  if (!why) {
     describe(name, tests);
     return;
   }
-  const why = `no Chromium at ${executablePath}; install it or set CHROMIUM_PATH`;
   if (process.env.CI === 'true') {
     test(`${name}: needs a browser`, () => {
       throw new Error(why);
@@ -34,7 +21,7 @@ export function describeInBrowser(name: string, tests: () => void): void {
 }
 
 export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath, args: FLAGS });
+  return launchChromium();
 }
 
 /** A page in a browser without a past, and what its console complained about. */

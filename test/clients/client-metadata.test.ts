@@ -152,11 +152,6 @@ describe('metadata is refused when', () => {
     ['max age is negative', { ...web, default_max_age: -1 }, 'default_max_age'],
     ['the lifetime is no number', { ...web, access_token_lifetime: '300' }, 'access_token_lifetime'],
     ['the lifetime is a fraction', { ...web, access_token_lifetime: 300.5 }, 'access_token_lifetime'],
-    [
-      'the keys are fetched over plain http from this machine',
-      { ...web, jwks_uri: 'http://localhost:4000/keys' },
-      'jwks_uri',
-    ],
     ['the life of ID tokens is longer than a day', { ...web, id_token_lifetime: 86_401 }, 'id_token_lifetime'],
     ['the life of refresh tokens is seconds', { ...web, refresh_token_lifetime: 59 }, 'refresh_token_lifetime'],
     ['the lifetime is longer than a day', { ...web, access_token_lifetime: 86_401 }, 'access_token_lifetime'],

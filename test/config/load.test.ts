@@ -80,6 +80,17 @@ test('durations take a unit', () => {
   expect(lifetimes).toMatchObject({ session: 2 * 86_400, refreshGrace: 0, idToken: 90 });
 });
 
+test('S-152 sessions end unused only where that is set, and no later than they end anyway', () => {
+  expect(loadConfig({}).lifetimes.sessionIdle).toBeUndefined();
+  expect(loadConfig({ DAEMUN_SESSION_IDLE: '1h' }).lifetimes).toMatchObject({
+    session: 14 * 86_400,
+    sessionIdle: 3600,
+  });
+  expect(() => loadConfig({ DAEMUN_SESSION_IDLE: '2d', DAEMUN_SESSION_LIFETIME: '1d' })).toThrow(
+    /DAEMUN_SESSION_IDLE.*longer than DAEMUN_SESSION_LIFETIME/,
+  );
+});
+
 test('DATABASE_URL selects PostgreSQL and prints as a mask', () => {
   const { database } = loadConfig({ DATABASE_URL: production.DATABASE_URL });
   expect(database).toMatchObject({ kind: 'postgresql', poolSize: 10 });

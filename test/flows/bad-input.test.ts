@@ -1,7 +1,7 @@
 import { connect as connectSocket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createBrowser } from '../support/flow-browser.ts';
-import { authorizationRequest, basic, connect, obtainCode, pageOf, post, signIn } from '../support/flow-client.ts';
+import { authorizationRequest, basic, connect, obtainCode, post, signIn } from '../support/flow-client.ts';
 import { throughProxy } from '../support/flow-https.ts';
 import { type Flow, startFlow } from '../support/flow-server.ts';
 
@@ -311,13 +311,32 @@ test('S-170 no endpoint for programs can be used by a form of another site throu
   }
 });
 
-test('S-024 S-168 S-023 every page of the protocol forbids frames, scripts and referrers', async () => {
-  const visit = await createBrowser(flow.origin).open('/authorize?client_id=nobody');
-  expect(pageOf(visit).screen).toBe('error');
-  const { headers } = visit.response!;
-  expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
-  expect(headers.get('content-security-policy')).not.toContain('unsafe');
-  expect(headers.get('x-content-type-options')).toBe('nosniff');
-  expect(headers.get('referrer-policy')).toBe('no-referrer');
-  expect(headers.get('cache-control')).toBe('no-store');
+test('S-172 a parameter that is there twice is refused by every endpoint for programs', async () => {
+  const forms: [string, Record<string, string>][] = [
+    ['/token', { grant_type: 'client_credentials' }],
+    ['/introspect', { token: 'x', token_type_hint: 'access_token' }],
+    ['/revoke', { token: 'x', token_type_hint: 'access_token' }],
+    [
+      '/par',
+      {
+        client_id: client.id,
+        response_type: 'code',
+        code_challenge: 'a'.repeat(43),
+        code_challenge_method: 'S256',
+        scope: 'openid',
+      },
+    ],
+  ];
+  for (const [path, fields] of forms) {
+    const once = new URLSearchParams(fields);
+    expect([path, (await post(`${flow.issuer}${path}`, String(once), basic(client))).status < 300]).toEqual([
+      path,
+      true,
+    ]);
+    for (const name of Object.keys(fields)) {
+      const twice = `${once}&${new URLSearchParams({ [name]: fields[name]! })}`;
+      const refused = await post(`${flow.issuer}${path}`, twice, basic(client));
+      expect([path, name, refused.status, refused.json.error]).toEqual([path, name, 400, 'invalid_request']);
+    }
+  }
 });

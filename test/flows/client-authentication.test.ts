@@ -289,29 +289,6 @@ describe('with a signed assertion (private_key_jwt)', () => {
     await new Promise((resolve) => trap.close(resolve));
   });
 
-  test('keys may be published instead of registered (registration-jwks-uri)', async () => {
-    const warning = jest.spyOn(console, 'warn').mockImplementation(() => {});
-    const asked: string[] = [];
-    const published = await startFlow({
-      fetch: async (input) => {
-        asked.push(String(input));
-        return Response.json({ keys: [jwk] });
-      },
-    });
-    const jwks_uri = 'https://app.example.com/keys';
-    const metadata = { grant_types, token_endpoint_auth_method: 'private_key_jwt', jwks_uri };
-    const { id } = await published.register({ metadata });
-    const call = async () => {
-      const client_assertion = await assertion({ iss: id, sub: id, aud: published.issuer });
-      const client_assertion_type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
-      return post(`${published.issuer}/token`, { ...FORM, client_assertion_type, client_assertion });
-    };
-    expect([(await call()).status, (await call()).status]).toEqual([200, 200]);
-    expect(asked).toEqual([jwks_uri]);
-    await published.close();
-    warning.mockRestore();
-  });
-
   test('S-040 a client with a key cannot do without it', async () => {
     expect((await ask({ ...FORM, client_id: client.id })).status).toBe(401);
     expect((await ask(FORM, basic({ id: client.id, secret: 'x' }))).status).toBe(401);

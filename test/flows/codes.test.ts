@@ -50,6 +50,21 @@ test('S-026 after a replay a third party still has the consent it was given', as
   await obtainCode(flow, client, person.id, { browser, parameters: { prompt: 'none' } });
 });
 
+test('S-026 a code presented again half a minute later ends its tokens, and the consent stays (codereuse-30seconds)', async () => {
+  client = await flow.register({ isFirstParty: false, metadata: { grant_types } });
+  const { form, browser } = await obtainCode(flow, client, person.id);
+  const first = await redeem(form);
+  await flow.age(30);
+  expect(await userinfo(first.json.access_token)).toBe(200);
+  const second = await redeem(form);
+  expect([second.status, second.json.error]).toEqual([400, 'invalid_grant']);
+  expect(await userinfo(first.json.access_token)).toBe(401);
+  const refreshed = await redeem({ grant_type: 'refresh_token', refresh_token: first.json.refresh_token });
+  expect([refreshed.status, refreshed.json.error]).toEqual([400, 'invalid_grant']);
+  const again = await obtainCode(flow, client, person.id, { browser, parameters: { prompt: 'none' } });
+  expect((await redeem(again.form)).status).toBe(200);
+});
+
 test('S-026 a replay is in the audit log', async () => {
   const { form } = await obtainCode(flow, client, person.id);
   await redeem(form);

@@ -1,15 +1,32 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type * as oidc from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
+import { type Consents, createConsents } from '../../src/accounts/consents.ts';
+import { endConsent } from '../../src/provider/revocation.ts';
+import { openTestDatabase } from '../support/database.ts';
 import { type Browser, createBrowser } from '../support/flow-browser.ts';
-import { answerPages, authorizationRequest, connect, pageOf, signIn } from '../support/flow-client.ts';
+import {
+  answerPages,
+  authorizationRequest,
+  basic,
+  connect,
+  obtainCode,
+  pageOf,
+  post,
+  signIn,
+} from '../support/flow-client.ts';
 import { type Flow, startFlow } from '../support/flow-server.ts';
+import { type Interruptible, interruptible } from '../support/interruption.ts';
 
 const API = 'https://api.example.com/';
 
+let database: Interruptible;
 let flow: Flow;
+let consents: Consents;
 beforeAll(async () => {
-  flow = await startFlow();
+  database = interruptible(await openTestDatabase());
+  flow = await startFlow({ database });
+  consents = createConsents({ database, audit: flow.audit, endConsent });
   await flow.registerResource({
     identifier: API,
     name: 'Notes API',
@@ -19,7 +36,10 @@ beforeAll(async () => {
     ],
   });
 });
-afterAll(() => flow.close());
+afterAll(async () => {
+  await flow.close();
+  await database.close();
+});
 
 let person: Account;
 let browser: Browser;
@@ -175,6 +195,91 @@ describe('a native client, which any program on the machine can pretend to be (S
     config = await connect(flow, client);
     await signIn(flow, config, person.id, { browser });
     await signIn(flow, config, person.id, { browser, parameters: { prompt: 'none' } });
+  });
+});
+
+describe('consent that is withdrawn', () => {
+  let client: { id: string; secret: string };
+  beforeEach(async () => {
+    client = await register();
+    config = await connect(flow, client);
+  });
+
+  const register = () =>
+    flow.register({ isFirstParty: false, metadata: { grant_types: ['authorization_code', 'refresh_token'] } });
+  const withdraw = (userId = person.id) => consents.withdraw({ userId, clientId: client.id }, { actor: 'test' });
+  const refresh = (refresh_token: string, as = client) =>
+    post(`${flow.issuer}/token`, { grant_type: 'refresh_token', refresh_token }, basic(as));
+  const userinfo = async (token: string) =>
+    (await fetch(`${flow.issuer}/userinfo`, { headers: { authorization: `Bearer ${token}` } })).status;
+
+  test('S-059 S-087 ends what the application holds, with the session and without it, and a code on its way', async () => {
+    const { tokens } = await signIn(flow, config, person.id, { browser });
+    const parameters = { scope: 'openid offline_access', prompt: 'consent' };
+    const { tokens: lasting } = await signIn(flow, config, person.id, { parameters });
+    const { form } = await obtainCode(flow, client, person.id, { browser });
+    expect(await withdraw()).toBe('done');
+    for (const { access_token, refresh_token } of [tokens, lasting]) {
+      expect(await userinfo(access_token)).toBe(401);
+      expect((await refresh(refresh_token!)).json.error).toBe('invalid_grant');
+      const { json } = await post(`${flow.issuer}/introspect`, { token: access_token }, basic(client));
+      expect(json).toEqual({ active: false });
+    }
+    expect((await post(`${flow.issuer}/token`, form, basic(client))).json.error).toBe('invalid_grant');
+  });
+
+  test('is asked for again, for everything, of a person who stays signed in', async () => {
+    await signIn(flow, config, person.id, { browser, parameters: { scope: 'openid email' } });
+    await withdraw();
+    const silent = await ask({ scope: 'openid email', prompt: 'none' });
+    expect(silent.url.searchParams.get('error')).toBe('consent_required');
+    const page = await ask({ scope: 'openid email' });
+    expect(pageOf(page)).toMatchObject({ prompt: 'consent', missing: { scopes: ['openid', 'email'] } });
+    expect((await answerPages(page, browser, person.id)).url.searchParams.has('code')).toBe(true);
+    await signIn(flow, config, person.id, { browser, parameters: { prompt: 'none' } });
+  });
+
+  test('leaves other applications and other people alone', async () => {
+    const other = await register();
+    const { tokens } = await signIn(flow, await connect(flow, other), person.id, { browser });
+    const stranger = await flow.people.create();
+    const { tokens: theirs } = await signIn(flow, config, stranger.id);
+    await signIn(flow, config, person.id, { browser });
+    await withdraw();
+    expect((await refresh(tokens.refresh_token!, other)).status).toBe(200);
+    expect((await refresh(theirs.refresh_token!)).status).toBe(200);
+    expect((await consents.list(person.id)).map(({ clientId: id }) => id)).toEqual([other.id]);
+  });
+
+  test('is listed before with what was allowed, and happens once', async () => {
+    await signIn(flow, config, person.id, { browser, parameters: { scope: 'openid email' } });
+    expect(await consents.list(person.id)).toEqual([
+      {
+        clientId: client.id,
+        clientName: 'Notes',
+        scopes: ['openid', 'email'],
+        claims: [],
+        resourceScopes: {},
+        createdAt: expect.any(Date),
+        updatedAt: expect.any(Date),
+      },
+    ]);
+    expect((await Promise.all([withdraw(), withdraw()])).sort()).toEqual(['done', 'not_found']);
+    expect(await withdraw('x')).toBe('not_found');
+    expect(await consents.list(person.id)).toEqual([]);
+    const types = await flow.auditedTypes(person.id, 'consent.withdrawn');
+    expect(types.filter((type) => type === 'consent.withdrawn')).toHaveLength(1);
+  });
+
+  test('S-059 while a request is making a grant of it is withdrawn for that request too', async () => {
+    await signIn(flow, config, person.id, { browser });
+    browser = createBrowser(flow.origin);
+    await signIn(flow, await connect(flow, await flow.register({})), person.id, { browser });
+    database.afterNext('consents.find', withdraw);
+    const { url } = await ask({ prompt: 'none' });
+    expect(database.isQuiet()).toBe(true);
+    expect(url.searchParams.get('error')).toBe('consent_required');
+    expect(pageOf(await ask()).prompt).toBe('consent');
   });
 });
 

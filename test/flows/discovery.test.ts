@@ -124,6 +124,7 @@ describe.each([METADATA, '/.well-known/oauth-authorization-server', JWKS])('%s',
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
       const response = await fetch(`${flow.issuer}${path}`, { method });
       expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS']);
+      expect(await response.json()).toMatchObject({ status: 405, code: 'method_not_allowed' });
     }
   });
 

@@ -38,13 +38,14 @@ test('S-063 S-177 while the database is away every endpoint says so, none says y
   const person = await flow.people.create();
   const { tokens, browser } = await signIn(flow, config, person.id);
   const { form } = await obtainCode(flow, client, person.id);
+  const pushed = Object.fromEntries((await authorizationRequest(config)).url.searchParams);
   const calls: [string, Record<string, string>, Record<string, string>][] = [
     ['/token', form, basic(client)],
     ['/token', { grant_type: 'client_credentials' }, basic(client)],
     ['/token', { grant_type: 'refresh_token', refresh_token: tokens.refresh_token! }, basic(client)],
     ['/introspect', { token: tokens.access_token }, basic(client)],
     ['/revoke', { token: tokens.refresh_token! }, basic(client)],
-    ['/par', { response_type: 'code', client_id: client.id }, basic(client)],
+    ['/par', pushed, basic(client)],
     ['/userinfo', { access_token: tokens.access_token }, {}],
   ];
   fail(gone());

@@ -97,7 +97,7 @@ describe('the right password', () => {
     const { answer } = await signIn(rightPassword);
     expect(answer.status).toBe(303);
     expect(answer.headers.get('Location')).toBe('/authorize/resumed');
-    expect(service.world.results).toEqual([{ login: { accountId: account.id, amr: ['pwd'] } }]);
+    expect(service.world.results).toEqual([{ login: { accountId: account.id, accessGeneration: 3, amr: ['pwd'] } }]);
     const cookie = answer.cookies.find((line) => line.startsWith('daemun_device='))!;
     expect(cookie).toContain('daemun_device=device-token-of-this-browser');
     expect(cookie).toMatch(/path=\/interaction; /i);
@@ -130,6 +130,8 @@ describe('the right password', () => {
     expect(answer.status).toBe(303);
     expect(answer.headers.get('Location')).toBe(`/set-password/invitation-token?interaction=${UID}`);
     expect(service.world.results).toEqual([]);
+    const [userId, , proven] = service.world.createInvitation.mock.calls[0]!;
+    expect([userId, proven?.accessGeneration]).toEqual([account.id, 3]);
   });
 });
 

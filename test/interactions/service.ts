@@ -35,6 +35,7 @@ export const account: Account = {
 export const signedIn: SignInOutcome = {
   kind: 'signed_in',
   account,
+  accessGeneration: 3,
   amr: ['pwd'],
   deviceToken: 'device-token-of-this-browser',
   mustChangePassword: false,

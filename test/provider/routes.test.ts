@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { expect, test } from '@jest/globals';
 import { bodyParameterInQuery } from '../../src/provider/protocol-parameters.ts';
 import { hasNul, isForm } from '../../src/provider/request-body.ts';
-import { findRoute, resumedInteraction } from '../../src/provider/routes.ts';
+import { findBrowserRoute, findProgramRoute, resumedInteraction } from '../../src/provider/routes.ts';
+
+const findRoute = (path: string) => findBrowserRoute(path) ?? findProgramRoute(path);
 
 const UID = 'Ab-_'.repeat(10).concat('xyz');
 
@@ -11,6 +13,7 @@ test.each([
   [`/authorize/${UID}`, 'resume'],
   ['/logout', 'end_session'],
   ['/token', 'token'],
+  ['/token?a=1', 'token'],
 ])('%s is the route %s', (path, name) => {
   expect(findRoute(path)?.name).toBe(name);
 });

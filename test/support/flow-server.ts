@@ -22,6 +22,7 @@ import type { IdentityProvider, InteractionResult, ProtocolScreens } from '../..
 import type { Lifetimes } from '../../src/provider/lifetimes.ts';
 import { createIdentityProvider } from '../../src/provider/provider.ts';
 import { endAccountAccess, endClientAccess, endSession } from '../../src/provider/revocation.ts';
+import { isForPrograms } from '../../src/provider/routes.ts';
 import type { SigningKeySet } from '../../src/signing-keys/signing-keys.ts';
 import { openTestDatabase } from './database.ts';
 import { makeSecrets, makeSigningKeys } from './flow-keys.ts';
@@ -110,7 +111,7 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
   const sessions = createUserSessions({ database, audit, logger, lifetime: lifetimes.session, endSession });
 
   const identityProvider = await createIdentityProvider({
-    config: { issuer, lifetimes },
+    config: { issuer, lifetimes, trustedProxies: [] },
     limits: {
       ...createRateLimits({
         signInPerAddressPerMinute: 1000,
@@ -157,12 +158,12 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
   app.use(errors({ logger, renderError: (ctx, { code }) => page(ctx, { screen: 'error', error: code }) }));
   app.use(requestContext({ trustedProxies: [] }));
   app.use(securityHeaders({ issuer }));
-  app.use(hostCheck(issuer));
+  app.use(hostCheck(issuer, isForPrograms));
   app.use(plainPaths());
   app.use(identityProvider.middleware);
   app.use(plainInteractions(identityProvider));
   const handle = app.callback();
-  server.on('request', (req, res) => void (identityProvider.answerFromMemory(req, res) || handle(req, res)));
+  server.on('request', (req, res) => void (identityProvider.answer(req, res) || handle(req, res)));
 
   return {
     issuer,
@@ -251,7 +252,7 @@ async function ageArtifacts({ pool }: Database, seconds: number): Promise<void> 
   );
   for (const { id, payload } of rows) {
     const aged = payload.replace(
-      /"(iat|iiat|exp|loginTs|authTime)":(\d+)/g,
+      /"(iat|iiat|exp|loginTs|authTime)": ?(\d+)/g,
       (_, name, time) => `"${name}":${time - seconds}`,
     );
     await pool.query(

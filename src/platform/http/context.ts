@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Context, Middleware } from 'koa';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Middleware } from 'koa';
 import { canonicalAddress, clientAddress, trustedBy } from './client-address.ts';
 
 /** What every request knows about itself, as `ctx.state`. */
@@ -15,17 +16,26 @@ export interface RequestState {
 
 const REQUEST_ID = /^[\w-]{8,64}$/;
 
-/** First in line: gives the request its id and the address of whoever asks. S-132 */
-export function requestContext({ trustedProxies }: { trustedProxies: string[] }): Middleware {
+export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => { requestId: string; address: string };
+
+/** Gives a request its id, which its answer repeats, and the address of whoever asks. S-132 */
+export function describeRequests({ trustedProxies }: { trustedProxies: string[] }): DescribeRequest {
   const trusts = trustedBy(trustedProxies);
-  return function requestContext(ctx, next) {
-    const { req } = ctx;
+  return (req, res) => {
     const peer = req.socket.remoteAddress;
     const forwardedFor = req.headers['x-forwarded-for'];
-    const state = ctx.state as RequestState;
-    state.address = clientAddress(peer, forwardedFor as string | undefined, trusts);
-    state.requestId = requestId(ctx, () => trusts(canonicalAddress(peer ?? '') ?? '0.0.0.0'));
-    ctx.res.setHeader('X-Request-Id', state.requestId);
+    const address = clientAddress(peer, forwardedFor as string | undefined, trusts);
+    const requestId = requestIdOf(req, () => trusts(canonicalAddress(peer ?? '') ?? '0.0.0.0'));
+    res.setHeader('X-Request-Id', requestId);
+    return { requestId, address };
+  };
+}
+
+/** First in line. */
+export function requestContext(options: { trustedProxies: string[] }): Middleware {
+  const describe = describeRequests(options);
+  return function requestContext(ctx, next) {
+    const state = Object.assign(ctx.state as RequestState, describe(ctx.req, ctx.res));
     let nonce: string | undefined;
     Object.defineProperty(state, 'nonce', {
       get: () => {
@@ -38,7 +48,7 @@ export function requestContext({ trustedProxies }: { trustedProxies: string[] })
 }
 
 /** A trusted proxy may name the request, so that its log and ours meet. */
-function requestId(ctx: Context, peerIsTrusted: () => boolean): string {
-  const given = ctx.req.headers['x-request-id'];
+function requestIdOf(req: IncomingMessage, peerIsTrusted: () => boolean): string {
+  const given = req.headers['x-request-id'];
   return typeof given === 'string' && REQUEST_ID.test(given) && peerIsTrusted() ? given : randomUUID();
 }

@@ -19,9 +19,9 @@ export type RenderError = (ctx: Context, error: AppError) => void | Promise<void
 
 /**
  * Turns whatever is thrown, and answers left empty, into a page for browsers and RFC 9457 problem details for programs.
- * The cause goes to the log, never into the answer.
+ * The cause goes to the log, never into the answer. Without `renderError` everybody gets problem details.
  */
-export function errors({ renderError, logger }: { renderError: RenderError; logger: Logger }): Middleware {
+export function errors({ renderError, logger }: { renderError?: RenderError; logger: Logger }): Middleware {
   return async function errors(ctx, next) {
     try {
       await next();
@@ -50,7 +50,7 @@ export function errors({ renderError, logger }: { renderError: RenderError; logg
     ctx.status = error.status;
     ctx.set('Cache-Control', 'no-store');
     if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter));
-    if (!wantsPage(ctx)) return answerProblem(ctx, error);
+    if (!renderError || !wantsPage(ctx)) return answerProblem(ctx, error);
     try {
       await renderError(ctx, error);
       ctx.status = error.status;

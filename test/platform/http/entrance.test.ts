@@ -10,6 +10,7 @@ import { type RunningServer, serve } from './serve.ts';
 
 const issuer = 'https://id.example.com';
 const host = 'id.example.com';
+const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 const logger = createLogger({ level: 'silent', production: true });
 
 let server: RunningServer;
@@ -31,7 +32,7 @@ beforeAll(async () => {
         return true;
       },
     }),
-    hostCheck(issuer),
+    hostCheck(issuer, (path) => path === '/token'),
     plainPaths(),
     (ctx) => {
       const { address, requestId, nonce } = ctx.state as RequestState;
@@ -64,6 +65,16 @@ describe('host', () => {
     expect(status).toBe(421);
     expect(JSON.parse(body)).toMatchObject({ code: 'misdirected', title: expect.stringContaining(issuer) });
     if (name) expect(body).not.toContain(`"${name}"`);
+  });
+
+  test.each([
+    ['/state', BROWSER, 'text/html; charset=utf-8'],
+    ['/state', 'application/json', 'application/problem+json'],
+    ['/state', '*/*', 'application/problem+json'],
+    ['/token', BROWSER, 'application/problem+json'],
+  ])('S-169 %s under a wrong host, accepting %s, is answered as %s', async (path, accept, type) => {
+    const { status, headers } = await ask(path, { host: 'evil.example', accept });
+    expect([status, headers['content-type']]).toEqual([421, type]);
   });
 
   test('S-169 a forwarded host changes nothing, not even from a trusted proxy', async () => {

@@ -1,0 +1,35 @@
+import type { Database } from '../../src/platform/database/database.ts';
+
+/** A database on which something can happen between two statements of one request. */
+export interface Interruptible extends Database {
+  /** Once, right after the next statement whose name begins so was answered, and before whoever asked goes on. */
+  afterNext(statement: string, happens: () => Promise<unknown>): void;
+  /** Whether all that was to happen has happened. */
+  isQuiet(): boolean;
+}
+
+export function interruptible(original: Database): Interruptible {
+  let next: { statement: string; happens: () => Promise<unknown> } | undefined;
+  const pool = new Proxy(original.pool, {
+    get(target, property) {
+      if (property !== 'query') return Reflect.get(target, property);
+      return async (config: { name?: string }, ...rest: []) => {
+        const answer = await target.query(config as never, ...rest);
+        if (next && config.name?.startsWith(next.statement)) {
+          const { happens } = next;
+          next = undefined;
+          await happens();
+        }
+        return answer;
+      };
+    },
+  });
+  return {
+    ...original,
+    pool,
+    afterNext(statement, happens) {
+      next = { statement, happens };
+    },
+    isQuiet: () => next === undefined,
+  };
+}
