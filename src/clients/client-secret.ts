@@ -1,5 +1,6 @@
-import { hash, randomInt, timingSafeEqual } from 'node:crypto';
+import { randomInt, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { sha256 } from '../platform/sha256.ts';
 
 declare const brand: unique symbol;
 
@@ -28,7 +29,7 @@ export function isClientSecret(value: string): value is ClientSecret {
 
 /** What is stored. 256 random bits need no slow hash. */
 export function digestOfClientSecret(secret: string): Buffer {
-  return hash('sha256', secret, 'buffer');
+  return sha256(secret);
 }
 
 /** The last four characters, for telling secrets apart on a screen. */

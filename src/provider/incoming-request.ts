@@ -25,8 +25,8 @@ export async function readFromBrowser(ctx: Context, route: Route): Promise<Incom
   if (ctx.method !== 'POST') return checked(ctx.querystring, () => asGet(req, strict(req.url!)));
   const body = await readBody(req, BODY_LIMIT);
   if (isOtherThanForm(req, body)) throw unsupportedMediaType();
-  if (hasNul(body)) throw badRequest(undefined, NUL);
   const form = body.toString('utf8');
+  if (hasNul(form)) throw badRequest(undefined, NUL);
   if (route.name === 'authorization' || route.name === 'end_session') {
     // Both places together, so that a parameter in each is one that was sent twice.
     return checked(`${ctx.querystring}&${form}`, (parameters) => asAddress(ctx, parameters));
@@ -50,8 +50,8 @@ export async function readFromProgram(ctx: Context, route: Route): Promise<boole
   if (isOtherThanForm(req, body)) {
     return refuse(ctx, 'The body must be application/x-www-form-urlencoded, in UTF-8.');
   }
-  if (hasNul(body)) return refuse(ctx, NUL);
   const form = body.toString('utf8');
+  if (hasNul(form)) return refuse(ctx, NUL);
   if (route.name === 'pushed_authorization_request') {
     const parameters = new URLSearchParams(form);
     const problem = sizeProblem(parameters);

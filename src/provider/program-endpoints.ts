@@ -3,7 +3,7 @@ import type { Context } from 'koa';
 import { isUnavailable } from '../platform/database/database-errors.ts';
 import { isAppError, methodNotAllowed, unavailable } from '../platform/errors.ts';
 import type { RequestState } from '../platform/http/context.ts';
-import { errors } from '../platform/http/errors.ts';
+import { problems } from '../platform/http/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { EngineContext } from './engine.ts';
 import { readFromProgram } from './incoming-request.ts';
@@ -25,13 +25,17 @@ export interface ProgramEndpointsOptions {
  * one, and every answer is JSON or a JWT. Takes requests to our host; false when this is none of theirs.
  */
 export function createProgramEndpoints({ current, describe, hasRoom, secure, logger }: ProgramEndpointsOptions) {
-  const withErrors = errors({ logger });
+  const answerByProblem = problems({ logger });
   async function answer(req: IncomingMessage, res: ServerResponse, route: Route): Promise<void> {
     const engine = current();
     const ctx = engine.provider.createContext(req, res) as unknown as Context & EngineContext;
     res.statusCode = 404;
     ctx.state = { ...describe(req, res), answersProgram: true };
-    await withErrors(ctx, () => pass(ctx, route, engine));
+    try {
+      await pass(ctx, route, engine);
+    } catch (thrown) {
+      answerByProblem(ctx, thrown);
+    }
     // Last, because the engine goes through all that are set.
     if (!res.headersSent) {
       res.setHeader('Cache-Control', 'no-store');

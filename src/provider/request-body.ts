@@ -16,8 +16,8 @@ export function isForm({ headers }: IncomingMessage): boolean {
 }
 
 /** PostgreSQL text cannot hold NUL, and no protocol parameter has one. */
-export function hasNul(body: Buffer): boolean {
-  return body.includes(0) || body.includes('%00');
+export function hasNul(form: string): boolean {
+  return form.includes('\0') || form.includes('%00');
 }
 
 /** The same request with its body unread again: what was checked is what the engine reads. */

@@ -7,6 +7,14 @@ export type TrustsAddress = (address: string) => boolean;
  * Only the four-part decimal form counts as IPv4: `127.1` or `0x7f000001` in a header is somebody's trick.
  */
 export function canonicalAddress(text: string): string | undefined {
+  // Behind a proxy, and under load, it is the same peer again and again.
+  if (text !== last.text) last = { text, canonical: canonicalForm(text) };
+  return last.canonical;
+}
+
+let last: { text: string; canonical: string | undefined } = { text: '', canonical: undefined };
+
+function canonicalForm(text: string): string | undefined {
   const address = text.trim().replace(/%.*$/, '');
   if (ipaddr.IPv4.isValidFourPartDecimal(address)) return address;
   if (!address.includes(':') || !ipaddr.IPv6.isValid(address)) return undefined;

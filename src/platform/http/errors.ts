@@ -19,26 +19,33 @@ export type RenderError = (ctx: Context, error: AppError) => void | Promise<void
 
 /**
  * Turns whatever is thrown, and answers left empty, into a page for browsers and RFC 9457 problem details for programs.
- * The cause goes to the log, never into the answer. Without `renderError` everybody gets problem details.
+ * The cause goes to the log, never into the answer.
  */
-export function errors({ renderError, logger }: { renderError?: RenderError; logger: Logger }): Middleware {
+export function errors({ renderError, logger }: { renderError: RenderError; logger: Logger }): Middleware {
+  const answerByProblem = problems({ logger });
+
   return async function errors(ctx, next) {
     try {
       await next();
       const unanswered = unansweredError(ctx);
-      if (unanswered) await answer(ctx, unanswered);
+      if (unanswered) throw unanswered;
     } catch (thrown) {
-      const error = toAppError(thrown);
-      record(ctx, error);
-      if (ctx.res.headersSent) {
-        ctx.respond = false;
-        ctx.res.destroy();
-        return;
+      const error = answerByProblem(ctx, thrown);
+      if (ctx.respond === false || !wantsPage(ctx)) return;
+      try {
+        await renderError(ctx, error);
+        ctx.status = error.status;
+      } catch (failure) {
+        logger.error({ error: failure }, 'the error page could not be rendered');
+        ctx.type = 'text/plain';
+        ctx.body = error.publicText;
       }
-      await answer(ctx, error);
     }
   };
+}
 
+/** The same for where everybody is a program. */
+export function problems({ logger }: { logger: Logger }): (ctx: Context, thrown: unknown) => AppError {
   function record(ctx: Context, error: AppError): void {
     const { requestId } = ctx.state as RequestState;
     const request = { requestId, method: ctx.method, path: ctx.path, status: error.status, code: error.code };
@@ -46,20 +53,20 @@ export function errors({ renderError, logger }: { renderError?: RenderError; log
     else logger.debug({ ...request, ...(error.cause ? { error: error.cause } : {}) }, 'request refused');
   }
 
-  async function answer(ctx: Context, error: AppError): Promise<void> {
+  return function answerByProblem(ctx, thrown) {
+    const error = toAppError(thrown);
+    record(ctx, error);
+    if (ctx.res.headersSent) {
+      ctx.respond = false;
+      ctx.res.destroy();
+      return error;
+    }
     ctx.status = error.status;
     ctx.set('Cache-Control', 'no-store');
     if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter));
-    if (!renderError || !wantsPage(ctx)) return answerProblem(ctx, error);
-    try {
-      await renderError(ctx, error);
-      ctx.status = error.status;
-    } catch (failure) {
-      logger.error({ error: failure }, 'the error page could not be rendered');
-      ctx.type = 'text/plain';
-      ctx.body = error.publicText;
-    }
-  }
+    answerProblem(ctx, error);
+    return error;
+  };
 }
 
 function wantsPage(ctx: Context): boolean {
