@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'koa';
 import { isUnavailable } from '../platform/database/database-errors.ts';
-import { isAppError, methodNotAllowed, unavailable } from '../platform/errors.ts';
+import { isAppError, methodNotAllowed, notFound, unavailable } from '../platform/errors.ts';
 import type { RequestState } from '../platform/http/context.ts';
 import { problems } from '../platform/http/errors.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -26,6 +26,7 @@ export interface ProgramEndpointsOptions {
  */
 export function createProgramEndpoints({ current, describe, hasRoom, secure, logger }: ProgramEndpointsOptions) {
   const answerByProblem = problems({ logger });
+
   async function answer(req: IncomingMessage, res: ServerResponse, route: Route): Promise<void> {
     const engine = current();
     const ctx = engine.provider.createContext(req, res) as unknown as Context & EngineContext;
@@ -33,6 +34,8 @@ export function createProgramEndpoints({ current, describe, hasRoom, secure, log
     ctx.state = { ...describe(req, res), answersProgram: true };
     try {
       await pass(ctx, route, engine);
+      // What the engine leaves alone: an OPTIONS request that is no preflight.
+      if (ctx.status === 404 && !ctx.body) throw notFound();
     } catch (thrown) {
       answerByProblem(ctx, thrown);
     }

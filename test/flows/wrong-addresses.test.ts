@@ -59,3 +59,11 @@ describe('S-170 a method that is not meant for it', () => {
     },
   );
 });
+
+test.each(FOR_PROGRAMS)(
+  'S-170 OPTIONS at %s without asking for a method is answered by a problem too',
+  async (path) => {
+    const answer = await throughProxy(flow, path, { method: 'OPTIONS', headers: {} });
+    expect([answer.status, answer.headers['content-type']]).toEqual([404, PROBLEM]);
+  },
+);
