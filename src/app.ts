@@ -29,6 +29,9 @@ import { createPublicFetch } from './provider/public-fetch.ts';
 import { isForPrograms } from './provider/routes.ts';
 import { openServices, type Services } from './services.ts';
 import { openSigningKeys } from './signing-keys/signing-keys.ts';
+import { createUpstreamsCleanUp } from './upstreams/clean-up.store.ts';
+import { createUpstreamSignIns } from './upstreams/sign-ins.ts';
+import { createTokenVault } from './upstreams/token-vault.ts';
 
 const CLEAN_UP_INTERVAL = 60_000;
 const FORGET_INTERVAL = 10 * 60_000;
@@ -46,7 +49,8 @@ export async function createApp(config: Config): Promise<Service> {
   }
 }
 
-async function createServiceOn(services: Services, config: Config): Promise<Service> {
+/** The service over pieces that are open already; closing it closes them. */
+export async function createServiceOn(services: Services, config: Config): Promise<Service> {
   const { issuer, production } = config;
   const { logger, database, secrets, audit, accounts, oneTimeLinks, sessions, clients, resourceServers } = services;
 
@@ -86,6 +90,13 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
     fetch: createPublicFetch({ allowLoopback: config.dangerouslyFetchFromLoopback }),
     logger,
   });
+  const upstreams = createUpstreamSignIns({
+    pool: database.pool,
+    upstreams: services.upstreams,
+    audit,
+    callbackUrl: (provider) => `${issuer}/callback/${provider}`,
+  });
+  const tokenVault = createTokenVault({ pool: database.pool, encryption: services.keyEncryption });
   await (config.playground ? registerPlayground(clients, issuer) : retirePlayground(clients));
   const routes = createInteractionRoutes({
     issuer,
@@ -97,6 +108,9 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
     accounts,
     signIn,
     oneTimeLinks,
+    upstreams,
+    federation: services.federation,
+    ...(config.upstreams.keepsTokens && { keepTokens: tokenVault.keep }),
     csrf: createCsrf({ key: secrets.csrfKey, issuer }),
     limitSignIns: limitByAddress('sign-in pages', config.limits.signInPerAddressPerMinute, 60),
     setupNeeded: async () => !(await accounts.hasAdministrator()),
@@ -126,6 +140,7 @@ async function createServiceOn(services: Services, config: Config): Promise<Serv
   const removals = [
     createAccountsCleanUp({ pool: database.pool, sessionLifetime: config.lifetimes.session }),
     createClientsCleanUp(database),
+    createUpstreamsCleanUp(database),
   ];
   const stopRemoving = periodically('removing what ended', RETENTION_INTERVAL, () => removeAll(removals), logger);
   const controlSocket =

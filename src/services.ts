@@ -1,5 +1,6 @@
 import { type Accounts, createAccounts } from './accounts/accounts.ts';
 import { type Consents, createConsents } from './accounts/consents.ts';
+import { createFederation, type Federation } from './accounts/federation.ts';
 import { createNotifications } from './accounts/notifications.ts';
 import { createOneTimeLinks, type OneTimeLinks } from './accounts/one-time-links.ts';
 import { createPasswords, type Passwords } from './accounts/passwords.ts';
@@ -10,12 +11,16 @@ import { createResourceServers, type ResourceServers } from './clients/resource-
 import type { Config } from './config/config.ts';
 import type { Database } from './platform/database/database.ts';
 import { openPreparedDatabase } from './platform/database/prepare.ts';
+import { createOutbound } from './platform/http/outbound.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
 import { createMailbox, type Mailbox } from './platform/mail.ts';
 import { endAccountAccess, endClientAccess, endConsent, endSession } from './provider/revocation.ts';
 import type { KeyEncryption } from './signing-keys/envelope.ts';
 import { loadKeyEncryption } from './signing-keys/key-encryption.ts';
 import { openSecrets, type ServerSecrets } from './signing-keys/server-secrets.ts';
+import { createUpstreamConnections, type UpstreamConnections } from './upstreams/connections.ts';
+import { createUpstreams } from './upstreams/registry.ts';
+import type { Upstream } from './upstreams/upstream.ts';
 
 /** Everything that needs no HTTP: what the server and the command line have in common. */
 export interface Services {
@@ -31,6 +36,9 @@ export interface Services {
   oneTimeLinks: OneTimeLinks;
   sessions: UserSessions;
   consents: Consents;
+  federation: Federation;
+  upstreams: Upstream[];
+  upstreamConnections: UpstreamConnections;
   clients: Clients;
   resourceServers: ResourceServers;
   close(): Promise<void>;
@@ -60,6 +68,21 @@ export async function openServices(config: Config): Promise<Services> {
     const { session, sessionIdle = session } = config.lifetimes;
     const sessions = createUserSessions({ database, audit, logger, lifetime: sessionIdle, endSession });
     const consents = createConsents({ database, audit, endConsent });
+    const { dangerouslyAt: standInAt, keepsTokens, ...settings } = config.upstreams;
+    const upstreams = createUpstreams({
+      settings,
+      keepsTokens,
+      fetch: createOutbound({ allowLoopback: standInAt !== undefined }),
+      ...(standInAt !== undefined && { standInAt }),
+    });
+    const upstreamConnections = createUpstreamConnections({ database, upstreams, audit });
+    const federation = createFederation({
+      database,
+      audit,
+      signUp: config.signUp,
+      notify,
+      displayName: (provider) => upstreams.find((upstream) => upstream.provider === provider)?.displayName ?? provider,
+    });
     const clients = createClients({ database, audit, endClientAccess });
     const resourceServers = createResourceServers({ database, audit, issuer });
     return {
@@ -75,6 +98,9 @@ export async function openServices(config: Config): Promise<Services> {
       oneTimeLinks,
       sessions,
       consents,
+      federation,
+      upstreams,
+      upstreamConnections,
       clients,
       resourceServers,
       async close() {

@@ -83,8 +83,9 @@ describe('who may import whom', () => {
     accounts: ['platform', 'audit'],
     'signing-keys': ['platform', 'audit'],
     clients: ['platform', 'audit'],
+    upstreams: ['platform', 'audit'],
     provider: ['platform', 'audit', 'accounts', 'clients', 'signing-keys'],
-    interactions: ['platform', 'audit', 'accounts', 'clients', 'provider'],
+    interactions: ['platform', 'audit', 'accounts', 'clients', 'upstreams', 'provider'],
   };
 
   /** Where things are put together: the service and the command line are two fronts of the same pieces. */
@@ -157,15 +158,19 @@ describe('each powerful library lives in one place', () => {
     '@zxcvbn-ts/language-common': { in: ['accounts/common-passwords.ts'] },
     bcrypt: { in: ['accounts/passwords.ts'] },
     bowser: { in: ['accounts/device-name.ts'] },
+    cockatiel: { in: ['upstreams/circuit-breaker.ts'] },
     commander: { in: ['cli/'] },
     eta: { in: ['platform/http/render.ts'] },
     'intl-messageformat': { in: ['platform/http/messages.ts'] },
     // Addresses: of proxies in a variable, of clients.
     'ipaddr.js': { in: ['config/values.ts', 'platform/http/client-address.ts'] },
-    // Private keys are in signing-keys only; the provider looks into headers and hints before the engine verifies them.
-    jose: { in: ['signing-keys/', 'provider/prompts.ts', 'provider/request-objects.ts'] },
+    // Private keys are in signing-keys only; the provider looks into headers and hints before the engine verifies them, and
+    // upstreams verify what their providers signed.
+    jose: { in: ['signing-keys/', 'upstreams/', 'provider/prompts.ts', 'provider/request-objects.ts'] },
     koa: { in: ['app.ts'] },
     'oidc-provider': { in: ['provider/engine.ts'], types: false },
+    'passport-discord': { in: ['upstreams/discord.ts'] },
+    'passport-google-oauth20': { in: ['upstreams/google.ts'] },
     pg: { in: ['platform/database/'] },
     pino: { in: ['platform/logger.ts'] },
     'rate-limiter-flexible': { in: ['platform/rate-limits.ts'] },

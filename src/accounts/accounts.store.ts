@@ -53,7 +53,7 @@ export function accountOf(row: Omit<AccountRow, 'accessGeneration'>): Account {
   };
 }
 
-function storedAccountOf(row: AccountRow): StoredAccount {
+export function storedAccountOf(row: AccountRow): StoredAccount {
   return { ...accountOf(row), accessGeneration: row.accessGeneration };
 }
 
@@ -97,6 +97,11 @@ function accountOfUser({ emailAddresses: [primary], ...user }: UserWithAddress):
 export async function readAccount(tx: Transaction, id: string): Promise<Account | undefined> {
   const user = await tx.user.findUnique({ where: { id }, include: withPrimaryAddress });
   return user ? accountOfUser(user) : undefined;
+}
+
+export async function readStoredAccount(tx: Transaction, id: string): Promise<StoredAccount | undefined> {
+  const user = await tx.user.findUnique({ where: { id }, include: withPrimaryAddress });
+  return user ? { ...accountOfUser(user), accessGeneration: user.accessGeneration } : undefined;
 }
 
 /** Oldest first, without the deleted. `after` is the id of the last one seen; ids of people stay for ever. */
@@ -186,6 +191,18 @@ export async function lockAccount(
   return { state: account.state, accessGeneration: account.accessGeneration, isLastAdministrator };
 }
 
+/** Locks this person alone: for what cannot take an administrator away. The person's row before all that hangs on it, as everywhere. */
+export async function lockPerson(
+  tx: Transaction,
+  id: string,
+): Promise<{ state: AccountState; accessGeneration: number } | undefined> {
+  await waitForLocks(tx);
+  const [row] = await tx.$queryRaw<{ state: AccountState; accessGeneration: number }[]>`
+    SELECT state::text AS state, access_generation AS "accessGeneration" FROM users
+    WHERE id = ${id}::uuid AND state <> 'deleted' FOR NO KEY UPDATE`;
+  return row;
+}
+
 export async function setState(tx: Transaction, id: string, state: 'active' | 'disabled'): Promise<void> {
   await tx.user.update({ where: { id }, data: { state, disabledAt: state === 'disabled' ? new Date() : null } });
 }
@@ -200,6 +217,8 @@ export async function eraseAccount(tx: Transaction, id: string): Promise<void> {
   await tx.oneTimeLink.deleteMany(ofUser);
   await tx.userSession.deleteMany(ofUser);
   await tx.consent.deleteMany(ofUser);
+  await tx.federatedIdentity.deleteMany(ofUser);
+  await tx.pendingLink.deleteMany(ofUser);
   const nothing = { userName: null, userNameKey: null, name: null, givenName: null, familyName: null };
   await tx.user.update({
     where: { id },

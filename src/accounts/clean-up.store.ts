@@ -15,6 +15,10 @@ const LINKS = `DELETE FROM one_time_links WHERE digest IN (SELECT digest FROM on
   WHERE LEAST(consumed_at, expires_at) < now() - interval '${KEPT_DAYS} days'
   LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1`;
 
+/** They tell an address and a name of somebody who may be nobody here: gone soon after nobody can follow them any more. */
+const PENDING = `DELETE FROM pending_links WHERE id IN (SELECT id FROM pending_links
+  WHERE expires_at < now() - interval '1 day' LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1`;
+
 export interface AccountsCleanUpOptions {
   pool: Pool;
   /** Seconds without use after which the engine has forgotten a session. */
@@ -25,9 +29,11 @@ export interface AccountsCleanUpOptions {
 export function createAccountsCleanUp({ pool, sessionLifetime }: AccountsCleanUpOptions) {
   const removeSessions = preparedStatement(pool, 'sessions.clean_up', SESSIONS);
   const removeLinks = preparedStatement(pool, 'one_time_links.clean_up', LINKS);
+  const removePending = preparedStatement(pool, 'pending_links.clean_up', PENDING);
   return async (batch = BATCH): Promise<boolean> => {
     const sessions = await removeSessions([batch, sessionLifetime]);
     const links = await removeLinks([batch]);
-    return sessions.length === batch || links.length === batch;
+    const pending = await removePending([batch]);
+    return [sessions, links, pending].some(({ length }) => length === batch);
   };
 }

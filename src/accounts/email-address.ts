@@ -43,8 +43,8 @@ export function emailAddressKey(text: string): string {
   return `${foldedText(typed.slice(0, at))}@${asciiDomain(domain) || foldedText(domain)}`;
 }
 
-/** Empty when it is no domain. The check comes first: the conversion would decode `%` and cut at `/`. */
-function asciiDomain(domain: string): string {
+/** As domains are compared. Empty when it is no domain. The check comes first: the conversion would decode `%` and cut at `/`. */
+export function asciiDomain(domain: string): string {
   return /^[\p{L}\p{M}\p{N}.\u30fb-]+$/u.test(domain) ? domainToASCII(domain) : '';
 }
 

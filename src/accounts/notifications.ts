@@ -2,14 +2,25 @@ import type { Transaction } from '../audit/audit.ts';
 import type { Mail } from '../platform/mail.ts';
 import type { Account } from './account.ts';
 
-export type Notice = 'password_changed' | 'account_disabled' | 'account_enabled' | 'account_deleted';
+export type Notice =
+  | 'password_changed'
+  | 'account_disabled'
+  | 'account_enabled'
+  | 'account_deleted'
+  | 'identity_linked'
+  | 'identity_unlinked';
 
-/** Tells people about changes that they may not have made themselves. S-147 */
-export type Notify = (tx: Transaction, account: Account, notice: Notice) => Promise<void>;
+/** Tells people about changes that they may not have made themselves. S-147 `provider` is the name that people know it by. */
+export type Notify = (
+  tx: Transaction,
+  account: Account,
+  notice: Notice,
+  about?: { provider?: string },
+) => Promise<void>;
 
 type Words = Record<Notice, { subject: string; text: string }>;
 
-const english = (service: string): Words => ({
+const english = (service: string, provider: string): Words => ({
   password_changed: {
     subject: `Your ${service} password was changed`,
     text: `A new password was set for your account at ${service}, and every session was signed out.`,
@@ -26,9 +37,17 @@ const english = (service: string): Words => ({
     subject: `Your ${service} account was deleted`,
     text: `Your account at ${service} was deleted, together with everything that was known about you.`,
   },
+  identity_linked: {
+    subject: `${provider} was connected to your ${service} account`,
+    text: `From now on you can also sign in at ${service} with ${provider}. It was connected by somebody who signed in to your account.`,
+  },
+  identity_unlinked: {
+    subject: `${provider} was disconnected from your ${service} account`,
+    text: `${provider} does not sign you in at ${service} any more.`,
+  },
 });
 
-const korean = (service: string): Words => ({
+const korean = (service: string, provider: string): Words => ({
   password_changed: {
     subject: `${service} 비밀번호가 변경되었습니다`,
     text: `${service} 계정에 새 비밀번호가 설정되어 모든 기기에서 로그아웃되었습니다.`,
@@ -45,6 +64,14 @@ const korean = (service: string): Words => ({
     subject: `${service} 계정이 삭제되었습니다`,
     text: `${service} 계정과 회원님에 관한 모든 정보가 삭제되었습니다.`,
   },
+  identity_linked: {
+    subject: `${service} 계정에 ${provider} 로그인이 연결되었습니다`,
+    text: `이제 ${provider} 계정으로도 ${service}에 로그인할 수 있습니다. 회원님의 계정에 로그인한 사람이 연결했습니다.`,
+  },
+  identity_unlinked: {
+    subject: `${service} 계정에서 ${provider} 로그인 연결이 해제되었습니다`,
+    text: `이제 ${provider} 계정으로는 ${service}에 로그인할 수 없습니다.`,
+  },
 });
 
 const OBJECTION = {
@@ -54,10 +81,10 @@ const OBJECTION = {
 
 /** To the person's own primary address, in their language as far as we speak it; without an address there is nobody to tell. S-146 */
 export function createNotifications({ mail, serviceName }: { mail: Mail; serviceName: string }): Notify {
-  return async (tx, { email, name, userName, locale }, notice) => {
+  return async (tx, { email, name, userName, locale }, notice, { provider = '' } = {}) => {
     if (!email) return;
     const inKorean = /^ko\b/i.test(locale ?? '');
-    const { subject, text } = (inKorean ? korean : english)(serviceName)[notice];
+    const { subject, text } = (inKorean ? korean : english)(serviceName, provider)[notice];
     const person = name ?? userName ?? email.address;
     const greeting = inKorean ? `${person}님, 안녕하세요.` : `Hello ${person},`;
     const body = [greeting, text, inKorean ? OBJECTION.korean : OBJECTION.english].join('\n\n');

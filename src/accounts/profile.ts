@@ -1,10 +1,11 @@
 import { type Refusal, type RefusalReason, refusal } from './refusal.ts';
-import { hasInvisibleCharacters } from './spelling.ts';
+import { hasInvisibleCharacters, withoutInvisibleCharacters } from './spelling.ts';
 
 const LONGEST_NAME = 100;
 const LONGEST_ADDRESS = 2_048;
 /** Joiners belong to the spelling of Persian and of the scripts of India. */
-const JOINERS = /[\u200c\u200d]/gu;
+const JOINER = /[\u200c\u200d]/u;
+const JOINERS = new RegExp(JOINER, 'gu');
 
 /** What a person says about themselves, beside what they sign in with. */
 export interface Profile {
@@ -38,6 +39,28 @@ export function parseProfile(input: Profile): ParsedProfile {
     profile[field] = text;
   }
   return { kind: 'valid', profile };
+}
+
+/**
+ * What others say about a person, who cannot mend it: names without what is not allowed in them and cut to their length, and
+ * without the fields that are still not acceptable.
+ */
+export function fitProfile(input: Profile): Profile {
+  const profile: Profile = {};
+  for (const field of Object.keys(problemOf) as (keyof Profile)[]) {
+    const text = isName(field) ? fitName(input[field]) : input[field];
+    const parsed = parseProfile({ [field]: text });
+    if (parsed.kind === 'valid') Object.assign(profile, parsed.profile);
+  }
+  return profile;
+}
+
+const isName = (field: keyof Profile) => problemOf[field] === problemOfName;
+
+function fitName(text = ''): string | undefined {
+  const visible = withoutInvisibleCharacters(text.slice(0, 10 * LONGEST_NAME).normalize('NFC'), JOINER).trim();
+  if (visible.replace(JOINERS, '').trim() === '') return undefined;
+  return [...visible].slice(0, LONGEST_NAME).join('');
 }
 
 function problemOfName(name: string): RefusalReason | undefined {

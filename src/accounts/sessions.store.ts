@@ -10,15 +10,17 @@ export interface UserSession {
   userAgent?: string;
   address?: string;
   amr: string[];
+  /** The upstream that the sign-in came from; absent when it was proven here. */
+  provider?: string;
   createdAt: Date;
   lastUsedAt: Date;
 }
 
 /** A later sign-in in the same engine session replaces what is said about it. */
-const START = `INSERT INTO user_sessions (uid, user_id, user_agent, device, address, amr)
-  VALUES ($1, $2::uuid, $3, $4, $5, $6::text[])
+const START = `INSERT INTO user_sessions (uid, user_id, user_agent, device, address, amr, provider)
+  VALUES ($1, $2::uuid, $3, $4, $5, $6::text[], $7)
   ON CONFLICT (uid) DO UPDATE SET user_id = EXCLUDED.user_id, user_agent = EXCLUDED.user_agent, device = EXCLUDED.device,
-    address = EXCLUDED.address, amr = EXCLUDED.amr, last_used_at = now(), ended_at = NULL`;
+    address = EXCLUDED.address, amr = EXCLUDED.amr, provider = EXCLUDED.provider, last_used_at = now(), ended_at = NULL`;
 
 /** A row that somebody else is writing has just been used or ended: skipped, so that two nodes never wait for each other. */
 const TOUCH = `WITH used AS (
@@ -27,10 +29,13 @@ const TOUCH = `WITH used AS (
     WHERE ended_at IS NULL FOR NO KEY UPDATE OF user_sessions SKIP LOCKED)
   UPDATE user_sessions SET last_used_at = GREATEST(last_used_at, used.at) FROM used WHERE user_sessions.uid = used.uid`;
 
-const LIST = `SELECT uid, device, user_agent AS "userAgent", address, amr, created_at AS "createdAt", last_used_at AS "lastUsedAt"
+const LIST = `SELECT uid, device, user_agent AS "userAgent", address, amr, provider,
+    created_at AS "createdAt", last_used_at AS "lastUsedAt"
   FROM user_sessions
   WHERE user_id = $1::uuid AND ended_at IS NULL AND last_used_at > now() - $2::int * interval '1 second'
   ORDER BY last_used_at DESC, uid`;
+
+const PROVIDER_OF = `SELECT provider FROM user_sessions WHERE uid = $1`;
 
 const MARK_ENDED = `UPDATE user_sessions SET ended_at = now() WHERE uid = $1 AND ended_at IS NULL RETURNING user_id AS "userId"`;
 
@@ -38,6 +43,7 @@ export function createSessionStore(pool: Pool) {
   const start = preparedStatement(pool, 'sessions.start', START);
   const touch = preparedStatement(pool, 'sessions.touch', TOUCH);
   const list = preparedStatement<UserSession>(pool, 'sessions.list', LIST);
+  const providerOf = preparedStatement<{ provider: string | null }>(pool, 'sessions.provider_of', PROVIDER_OF);
   const markEnded = preparedStatement<{ userId: string }>(pool, 'sessions.end', MARK_ENDED);
   return {
     async start(session: {
@@ -47,9 +53,10 @@ export function createSessionStore(pool: Pool) {
       device?: string;
       address?: string;
       amr: string[];
+      provider?: string;
     }): Promise<void> {
-      const { uid, userId, userAgent, device, address, amr } = session;
-      await start([uid, userId, userAgent, device, address, amr]);
+      const { uid, userId, userAgent, device, address, amr, provider } = session;
+      await start([uid, userId, userAgent, device, address, amr, provider]);
     },
     /** `used` maps a session to how many milliseconds ago it was used. */
     async touch(used: Map<string, number>): Promise<void> {
@@ -57,6 +64,9 @@ export function createSessionStore(pool: Pool) {
     },
     async list(userId: string, lifetime: number): Promise<UserSession[]> {
       return (await list([userId, lifetime])).map(withoutNulls);
+    },
+    async providerOf(uid: string): Promise<string | undefined> {
+      return (await providerOf([uid]))[0]?.provider ?? undefined;
     },
     /** Whose it was, or nothing when it had ended before. */
     async markEnded(uid: string): Promise<string | undefined> {

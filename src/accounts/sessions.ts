@@ -18,6 +18,8 @@ export interface NewUserSession extends AuditContext {
   uid: string;
   userId: string;
   amr: string[];
+  /** The upstream that the sign-in came from. */
+  provider?: string;
   userAgent?: string;
 }
 
@@ -28,6 +30,8 @@ export interface UserSessions {
   touch(uid: string): void;
   /** Those that have not ended, last used first. */
   list(userId: string): Promise<UserSession[]>;
+  /** Which upstream the sign-in came from; undefined when it was proven here, or there is no such session. */
+  providerOf(uid: string): Promise<string | undefined>;
   /** Ends one of this person's sessions, everywhere and at once. */
   end(session: { userId: string; uid: string }, by: AuditContext): Promise<'done' | 'not_found'>;
   /** Ends all of them, or all but the one that asks. Returns how many. */
@@ -83,10 +87,12 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
   }
 
   return {
-    async start({ uid, userId, amr, userAgent, ...by }) {
+    async start({ uid, userId, amr, provider, userAgent, ...by }) {
       const device = deviceName(userAgent);
-      await store.start({ uid, userId, amr, userAgent: printableUserAgent(userAgent), device, address: by.address });
-      await audit.queue.sessionStarted({ sessionId: uid, userId, amr, ...(device && { device }) }, by);
+      const said = { userAgent: printableUserAgent(userAgent), device, address: by.address };
+      await store.start({ uid, userId, amr, provider, ...said });
+      const details = { ...(provider !== undefined && { provider }), ...(device && { device }) };
+      await audit.queue.sessionStarted({ sessionId: uid, userId, amr, ...details }, by);
     },
 
     touch(uid) {
@@ -98,6 +104,8 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
     async list(userId) {
       return isAccountId(userId) ? store.list(userId, lifetime) : [];
     },
+
+    providerOf: (uid) => store.providerOf(uid),
 
     async end({ userId, uid }, by) {
       if (!isAccountId(userId)) return 'not_found';

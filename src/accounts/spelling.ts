@@ -5,6 +5,12 @@ export function hasInvisibleCharacters(text: string): boolean {
   return INVISIBLE.test(text);
 }
 
+/** For text that nobody can be asked to type again. What breaks a line becomes a space; what `keep` matches stays. */
+export function withoutInvisibleCharacters(text: string, keep?: RegExp): string {
+  const spaced = text.replace(/[\t\n\v\f\r\u0085\p{Zl}\p{Zp}]+/gu, ' ');
+  return [...spaced].filter((character) => keep?.test(character) || !INVISIBLE.test(character)).join('');
+}
+
 /**
  * The form in which names are compared: compatibility characters and case make no difference. Through upper case, because it joins
  * what lower case keeps apart (ß and ss, final and other sigma, dotless and dotted i).

@@ -10,20 +10,35 @@ type Person = { userId: string };
 type Client = { clientId: string };
 type OfSession = { sessionId?: string };
 type SignInRefusal = 'unknown_user' | 'no_password' | 'wrong_password' | 'account_disabled';
+type Upstream = { provider: string };
+type FederatedRefusal =
+  | 'email_missing'
+  | 'email_not_verified'
+  | 'sign_up_closed'
+  | 'domain_not_allowed'
+  | 'other_account'
+  | 'identity_taken';
 type SignInLimit = 'address' | 'account' | 'device';
 
 /** What each event says beyond its context. `userId`, `clientId` and `sessionId` become columns, the rest `details`. Never a secret. */
 export interface AuditDetails {
-  signInSucceeded: Person & { amr: string[]; knownDevice?: boolean };
-  signInFailed: { userId?: string; reason: SignInRefusal };
+  signInSucceeded: Person & { amr: string[]; knownDevice?: boolean; provider?: string };
+  signInFailed: { userId?: string; provider?: string; reason: SignInRefusal | FederatedRefusal };
   signInThrottled: { userId?: string; limit: SignInLimit; retryAfter: number };
-  sessionStarted: Person & { sessionId: string; amr: string[]; device?: string };
+  upstreamSignInFailed: { provider: string; reason: string; problem?: string };
+  upstreamConnectionDisabled: { provider: string };
+  upstreamConnectionEnabled: { provider: string };
+  sessionStarted: Person & { sessionId: string; amr: string[]; provider?: string; device?: string };
   sessionEnded: { sessionId: string; userId?: string; reason?: string };
   passwordChanged: Person & { how: 'invitation' };
   passwordHashUpgraded: Person & { from: string; to: string };
   invitationCreated: Person;
   setupLinkCreated: Record<never, never>;
   userCreated: Person & { isAdministrator?: boolean };
+  accountCreatedBySignUp: Person & Upstream;
+  identityLinkRequired: Person & Upstream;
+  identityLinked: Person & Upstream & { addressVerified?: boolean };
+  identityUnlinked: Person & Upstream;
   administratorCreated: Person & { how: 'setup' | 'administration' };
   userDisabled: Person & { sessionsEnded: number };
   userEnabled: Person;
@@ -69,6 +84,9 @@ export const eventKinds: Record<AuditEventName, EventKind> = {
   signInSucceeded: info('sign_in.succeeded'),
   signInFailed: info('sign_in.failed'),
   signInThrottled: warn('sign_in.throttled'),
+  upstreamSignInFailed: info('upstream.sign_in_failed'),
+  upstreamConnectionDisabled: warn('upstream.connection_disabled'),
+  upstreamConnectionEnabled: warn('upstream.connection_enabled'),
   sessionStarted: info('session.started'),
   sessionEnded: info('session.ended'),
   passwordChanged: info('password.changed'),
@@ -76,6 +94,10 @@ export const eventKinds: Record<AuditEventName, EventKind> = {
   invitationCreated: info('invitation.created'),
   setupLinkCreated: info('setup_link.created'),
   userCreated: info('user.created'),
+  accountCreatedBySignUp: info('user.signed_up'),
+  identityLinkRequired: info('identity.link_required'),
+  identityLinked: info('identity.linked'),
+  identityUnlinked: info('identity.unlinked'),
   administratorCreated: warn('administrator.created'),
   userDisabled: info('user.disabled'),
   userEnabled: info('user.enabled'),

@@ -1,9 +1,11 @@
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
+import type { Federation } from '../accounts/federation.ts';
 import type { OneTimeLinks } from '../accounts/one-time-links.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
 import type { Config } from '../config/config.ts';
+import type { UpstreamConnections } from '../upstreams/connections.ts';
 
 /** The pieces that commands work on: the service's own, or opened for one command. */
 export interface Services {
@@ -12,6 +14,8 @@ export interface Services {
   accounts: Pick<Accounts, 'find' | 'findByLogin' | 'create' | 'disable' | 'enable' | 'list'>;
   oneTimeLinks: Pick<OneTimeLinks, 'createInvitation'>;
   consents: Consents;
+  federation: Pick<Federation, 'list' | 'unlink'>;
+  upstreamConnections: UpstreamConnections;
   clients: Clients;
   resourceServers: ResourceServers;
 }

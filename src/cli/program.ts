@@ -7,6 +7,7 @@ import { isCommandError } from './command-error.ts';
 import { addMaintenanceCommands } from './maintenance.ts';
 import { isRunsElsewhere } from './open-services.ts';
 import { addResourceCommands } from './resources.ts';
+import { addUpstreamCommands } from './upstreams.ts';
 import { addUserCommands } from './users.ts';
 
 /**
@@ -28,7 +29,7 @@ export async function runCommand(argv: string[], context: CommandContext): Promi
 
 function createProgram(context: CommandContext): Command {
   const program = new Command('daemun')
-    .description('Manage the users, clients and resource servers of this Daemun.')
+    .description('Manage the users, clients, resource servers and upstreams of this Daemun.')
     .configureOutput({ writeOut: context.write, writeErr: context.writeError })
     .configureHelp({ sortSubcommands: false })
     .showHelpAfterError('Add --help to see how it is used.')
@@ -36,6 +37,7 @@ function createProgram(context: CommandContext): Command {
   addUserCommands(program, context);
   addClientCommands(program, context);
   addResourceCommands(program, context);
+  addUpstreamCommands(program, context);
   addMaintenanceCommands(program, context);
   return program;
 }

@@ -5,6 +5,7 @@ import type { CommandContext, Services } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { addConsentCommands } from './consents.ts';
 import { getUser, unknownUser } from './find-user.ts';
+import { addIdentityCommands } from './identities.ts';
 import { pageSize } from './option-values.ts';
 import { fieldsOf, print, tableOf } from './output.ts';
 
@@ -21,7 +22,8 @@ Examples:
   daemun users create --email ada@example.com --name "Ada Lovelace" --admin
   daemun users list --json
   daemun users disable ada@example.com
-  daemun users withdraw-consent ada@example.com notes`;
+  daemun users withdraw-consent ada@example.com notes
+  daemun users unlink-identity ada@example.com google`;
 
 export function addUserCommands(program: Command, context: CommandContext): void {
   const users = program.command('users').description('people who sign in').addHelpText('after', EXAMPLES);
@@ -95,6 +97,7 @@ export function addUserCommands(program: Command, context: CommandContext): void
     });
 
   addConsentCommands(users, context);
+  addIdentityCommands(users, context);
 }
 
 async function createUser(

@@ -19,6 +19,8 @@ export interface Config {
     tokenFailuresPerAddressPerMinute: number;
     strangersPerAddressPerMinute: number;
   };
+  upstreams: UpstreamsConfig;
+  signUp: { policy: 'closed' | 'open' | 'domains'; domains: string[] };
   branding: { name: string; logoUrl?: string; accentColor?: string; accentColorDark?: string };
   templatesDirectory?: string;
   logLevel: 'silent' | 'error' | 'warn' | 'info' | 'debug';
@@ -33,6 +35,15 @@ export interface Config {
 export type DatabaseConfig =
   | { kind: 'embedded'; directory: string }
   | { kind: 'postgresql'; url: SecretText; migrationUrl?: SecretText; poolSize: number };
+
+/** Who else says who people are. Those without credentials are not offered. */
+export interface UpstreamsConfig {
+  google?: { clientId: string; clientSecret: SecretText; hostedDomains: string[] };
+  discord?: { clientId: string; clientSecret: SecretText };
+  keepsTokens: boolean;
+  /** Stands in for all of them. Never in production. */
+  dangerouslyAt?: string;
+}
 
 /** Seconds. */
 export interface Lifetimes {

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { SecretText } from '../platform/secret-text.ts';
 import type { Config, DatabaseConfig } from './config.ts';
 import { ConfigError, type ConfigProblem, type Environment } from './config-error.ts';
-import { type Variable, type VariableName, type VariableValue, variables } from './schema.ts';
+import { type Given, type Variable, type VariableName, variables } from './schema.ts';
 import { unknownNames } from './unknown-names.ts';
+import { checkUpstreams, type Refuse, upstreamsConfig } from './upstreams.ts';
 
 export { ConfigError, type ConfigProblem, type Environment } from './config-error.ts';
 
@@ -53,6 +54,8 @@ export function loadConfig(env: Environment = process.env): Config {
       tokenFailuresPerAddressPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_ADDRESS,
       strangersPerAddressPerMinute: given.DAEMUN_STRANGERS_PER_ADDRESS,
     },
+    upstreams: upstreamsConfig(given),
+    signUp: { policy: given.DAEMUN_SIGN_UP, domains: given.DAEMUN_SIGN_UP_DOMAINS ?? [] },
     branding: {
       name: given.DAEMUN_BRAND_NAME,
       ...(given.DAEMUN_BRAND_LOGO && { logoUrl: given.DAEMUN_BRAND_LOGO }),
@@ -69,8 +72,6 @@ export function loadConfig(env: Environment = process.env): Config {
   if (problems.length) throw new ConfigError(problems);
   return config;
 }
-
-type Given = { [N in VariableName]: VariableValue<N> };
 
 function readAll(env: Environment, problems: ConfigProblem[]): Given {
   const given: Record<string, unknown> = {};
@@ -114,8 +115,6 @@ function databaseConfig(given: Given): DatabaseConfig {
   };
 }
 
-type Refuse = (variable: string, message: string) => void;
-
 function checkTogether(given: Given, env: Environment, production: boolean, refuse: Refuse): void {
   // A variable that was set but is wrong has been reported already: do not also call it missing.
   const isSet = (name: VariableName) => Boolean(env[name]?.trim() || env[`${name}_FILE`]?.trim());
@@ -128,6 +127,7 @@ function checkTogether(given: Given, env: Environment, production: boolean, refu
   if (isSet('KEY_ENCRYPTION_KEY') && isSet('KEYS_DIR')) {
     refuse('KEYS_DIR', 'is not used when KEY_ENCRYPTION_KEY is set: keep one');
   }
+  checkUpstreams(isSet, given.DAEMUN_SIGN_UP, refuse);
   const {
     DAEMUN_REFRESH_TOKEN_LIFETIME: idle = 30 * 86_400,
     DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME: end = 365 * 86_400,
@@ -157,7 +157,7 @@ function checkProduction(given: Given, isSet: (name: VariableName) => boolean, r
   if (given.DAEMUN_BCRYPT_COST < 12) {
     refuse('DAEMUN_BCRYPT_COST', 'must be at least 12 in production');
   }
-  for (const name of ['DAEMUN_PLAYGROUND', 'DANGEROUSLY_FETCH_FROM_LOOPBACK'] as const) {
+  for (const name of ['DAEMUN_PLAYGROUND', 'DANGEROUSLY_FETCH_FROM_LOOPBACK', 'DANGEROUSLY_UPSTREAMS_AT'] as const) {
     if (given[name]) refuse(name, 'cannot be turned on in production');
   }
 }
@@ -173,6 +173,11 @@ function warningsAbout(given: Given, production: boolean): string[] {
   if (given.DANGEROUSLY_FETCH_FROM_LOOPBACK) {
     warnings.push(
       'DANGEROUSLY_FETCH_FROM_LOOPBACK: whoever registers a client can make this service ask this machine.',
+    );
+  }
+  if (given.DANGEROUSLY_UPSTREAMS_AT) {
+    warnings.push(
+      `DANGEROUSLY_UPSTREAMS_AT: whatever answers at ${given.DANGEROUSLY_UPSTREAMS_AT} decides who people are.`,
     );
   }
   return warnings;

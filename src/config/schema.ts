@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { upstreamVariables } from './upstream-variables.ts';
 import {
   accentColor,
   base64Key,
@@ -8,33 +8,15 @@ import {
   flag,
   integer,
   issuer,
+  loopbackOrigin,
   oneOf,
   postgresUrl,
   text,
 } from './values.ts';
+import { type Variable, variable } from './variable.ts';
 
 export type { Config, DatabaseConfig, Lifetimes } from './config.ts';
-
-/** One environment variable. */
-export interface Variable<T = unknown> {
-  type: string;
-  /** As it would be written. */
-  default?: string;
-  /** In words, when the default depends on something else. */
-  defaultNote?: string;
-  meaning: string;
-  /** May also come from the file that `<name>_FILE` points at, and never prints. */
-  secret?: true;
-  schema: z.ZodType<T, string>;
-}
-
-type WithDefault<T> = Variable<T> & { default: string };
-
-function variable<T>(definition: WithDefault<T>): WithDefault<T>;
-function variable<T>(definition: Variable<T>): Variable<T>;
-function variable<T>(definition: Variable<T>): Variable<T> {
-  return definition;
-}
+export type { Variable } from './variable.ts';
 
 /** Every variable the service reads, by section. docs/configuration.md and .env.example are made from it. */
 export const sections = {
@@ -222,6 +204,7 @@ export const sections = {
       schema: integer(1, 1_000_000),
     }),
   },
+  'Sign-in through others': upstreamVariables,
   'Look and feel': {
     DAEMUN_BRAND_NAME: variable({
       type: 'text',
@@ -266,6 +249,12 @@ export const sections = {
         'Also fetches what clients publish (`jwks_uri`) from this very machine, over plain http too, so that private_key_jwt can be tried on a laptop: whoever registers clients can then make the service ask anything that listens on loopback. Warns at every start. Cannot be turned on in production.',
       schema: flag,
     }),
+    DANGEROUSLY_UPSTREAMS_AT: variable({
+      type: 'URL',
+      meaning:
+        'An origin on this very machine, such as `http://localhost:4002`, that stands in for Google and Discord: whatever answers there says who people are. Warns at every start. Refused in production.',
+      schema: loopbackOrigin,
+    }),
   },
 };
 
@@ -276,6 +265,7 @@ export const variables = {
   ...sections.Secrets,
   ...sections.Lifetimes,
   ...sections['Passwords and limits'],
+  ...sections['Sign-in through others'],
   ...sections['Look and feel'],
   ...sections['Testing against it'],
 };
@@ -286,3 +276,6 @@ export type VariableValue<N extends VariableName> =
   (typeof variables)[N] extends Variable<infer T>
     ? T | ((typeof variables)[N] extends { default: string } ? never : undefined)
     : never;
+
+/** What the environment says. */
+export type Given = { [N in VariableName]: VariableValue<N> };

@@ -1,7 +1,8 @@
 import type { ConfigProblem, Environment } from './config-error.ts';
 import { type Variable, variables } from './schema.ts';
 
-const OURS = /^(?:DAEMUN|DANGEROUSLY)_/;
+/** Of what stands beside other variables of the same company: the names that are near ours. */
+const OURS = /^(?:DAEMUN|DANGEROUSLY)_|^(?:GOOGLE|DISCORD)_(?:CLIENT|HOSTED)/;
 
 /** A misspelt name would otherwise be a setting that silently does nothing. */
 export function unknownNames(env: Environment): ConfigProblem[] {

@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
@@ -102,3 +103,27 @@ export const brandLogo = z
     /^(?:\/(?!\/)[\w./-]+|data:image\/(?:svg\+xml|png|jpeg|webp);base64,[\w+/=]+)$/,
     'must be a path on this origin such as /assets/logo.svg, or a data:image/…;base64, URL',
   );
+
+/** Names of e-mail and Workspace domains, as they compare: in ASCII, small letters. */
+export const domainList = z.string().transform((value, context) => {
+  const domains = value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean)
+    .map(domainToASCII);
+  if (domains.length && domains.every((domain) => DOMAIN.test(domain))) return [...new Set(domains)];
+  context.addIssue({ code: 'custom', message: 'must be domains separated by commas: example.com, example.org' });
+  return z.NEVER;
+});
+
+const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
+
+/** A place on this very machine, so that nobody else can be meant by mistake. */
+export const loopbackOrigin = z.string().transform((value, context) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && LOOPBACK_HOSTS.has(url.hostname) && url.href === `${url.origin}/`) {
+    return url.origin;
+  }
+  context.addIssue({ code: 'custom', message: 'must be an origin on this machine such as http://localhost:4002' });
+  return z.NEVER;
+});

@@ -51,6 +51,7 @@ const CLAIMS = new Map(
     'claim.updated_at',
     'claim.auth_time',
     'claim.acr',
+    'claim.idp',
   ].map((key) => [key.slice('claim.'.length), { key }] as const),
 );
 

@@ -59,6 +59,8 @@ export function createErrorScreens(screens: Screens): ErrorScreens {
       const wait = retryAfter ?? 60;
       const words: Words = WORDS[ownKind(ctx, code, status)];
       const [path] = RETRY.exec(ctx.path) ?? [];
+      // The query of a callback is not for pages: a switch of language would carry it on.
+      const address = path ?? (ctx.path.startsWith('/callback/') ? ctx.path : undefined);
       const repeatable = code === 'cross_site_request' || code === 'too_many_requests' || code === 'unavailable';
       screens.show(
         ctx,
@@ -72,7 +74,7 @@ export function createErrorScreens(screens: Screens): ErrorScreens {
           ...(retryAfter !== undefined && { retryAfter }),
           ...(repeatable && path && { retryUrl: path }),
         },
-        { status, ...(path && { path }) },
+        { status, ...(address && { path: address }) },
       );
     },
     protocolError(ctx, { error, description, status }) {

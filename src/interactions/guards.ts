@@ -49,8 +49,10 @@ export function interactionPath(uid: string, step?: 'login' | 'consent' | 'abort
 }
 
 /** S-011 */
-export function seeOther(ctx: Context, path: string): void {
-  ctx.redirect(path);
+export function seeOther(ctx: Context, address: string): void {
+  ctx.redirect(address);
   ctx.status = 303;
   ctx.set('Cache-Control', 'no-store');
+  // Where to is said once, in the header: a body would repeat what an address carries.
+  ctx.body = '';
 }

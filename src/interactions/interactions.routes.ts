@@ -7,13 +7,29 @@ import { createClientLogo, type FetchPicture } from './client-logo.ts';
 import { createConsent } from './consent.ts';
 import { createDeviceCookie } from './device-cookie.ts';
 import { findPending, pendingOf, readForm } from './guards.ts';
+import { createLink } from './link.ts';
 import { createLogin } from './login.ts';
 import { createMailbox } from './mailbox.ts';
 import { createPlayground } from './playground.ts';
-import type { FindsAccounts, InvitesAccounts, KeepsMail, OpensLinks, SignsIn } from './ports.ts';
+import type {
+  Federates,
+  FindsAccounts,
+  InvitesAccounts,
+  KeepsMail,
+  KeepsTokens,
+  OpensLinks,
+  SignsIn,
+  SignsInElsewhere,
+} from './ports.ts';
 import type { Screens } from './screens.ts';
 import { createSetPassword } from './set-password.ts';
 import { createSetup } from './setup.ts';
+import { createUpstreamButtons } from './upstream-buttons.ts';
+import { createUpstreamCallback } from './upstream-callback.ts';
+import { createUpstreamError } from './upstream-error.ts';
+import { createUpstreamReturn, findReturning } from './upstream-return.ts';
+import { createUpstreamStart } from './upstream-start.ts';
+import { createUpstreamVisits } from './upstream-visit.ts';
 import { createWelcome } from './welcome.ts';
 
 export interface InteractionsOptions {
@@ -27,8 +43,16 @@ export interface InteractionsOptions {
   accounts: FindsAccounts;
   signIn: SignsIn;
   oneTimeLinks: InvitesAccounts & OpensLinks;
+  /** None configured: nothing on any page tells of them. */
+  upstreams: SignsInElsewhere;
+  federation: Federates;
+  /** Only where upstreams' tokens are to be kept. */
+  keepTokens?: KeepsTokens;
   csrf: Csrf;
-  /** Throws `tooManyRequests` when this address tries too many links. Passwords have a limit of their own, inside `signIn`. */
+  /**
+   * Throws `tooManyRequests` when this address tries too many links, or leaves for too many sign-ins elsewhere. Passwords have a limit
+   * of their own, inside `signIn`.
+   */
   limitSignIns: Middleware;
   /** Whether there is no administrator yet. */
   setupNeeded(): Promise<boolean>;
@@ -50,15 +74,23 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   const welcome = createWelcome({ ...options, ...pages });
   const setup = createSetup({ ...options, ...pages });
   const setPassword = createSetPassword(options);
-  const login = createLogin({ ...options, deviceCookie: createDeviceCookie({ secure }) });
+  const deviceCookie = createDeviceCookie({ secure });
+  const visits = createUpstreamVisits({ secure });
+  const login = createLogin({ ...options, deviceCookie, upstreamButtons: createUpstreamButtons(options) });
+  const upstreamStart = createUpstreamStart({ ...options, visits });
+  const upstreamCallback = createUpstreamCallback(options);
+  const upstreamReturn = createUpstreamReturn({ ...options, visits });
+  const upstreamError = createUpstreamError(options);
+  const link = createLink({ ...options, deviceCookie, showLinkSpent: upstreamError.showLinkSpent });
   const consent = createConsent(options);
   const logo = createClientLogo(options);
   const form = readForm(csrf);
   const pending = (step?: 'login' | 'consent') => findPending(identityProvider, step);
 
   /** The one place that decides what is shown; steps hand their result back and come here again. */
-  function dispatch(ctx: Context): Promise<void> {
-    return pendingOf(ctx).prompt === 'login' ? login.show(ctx) : consent.show(ctx);
+  async function dispatch(ctx: Context): Promise<void> {
+    if (pendingOf(ctx).prompt === 'consent') return consent.show(ctx);
+    if (!(await upstreamStart.follow(ctx))) await login.show(ctx);
   }
 
   function abort(ctx: Context): Promise<void> {
@@ -79,6 +111,17 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   routes.get('/interaction/:uid', pending(), dispatch);
   routes.get('/interaction/:uid/logo', pending(), logo.show);
   routes.post('/interaction/:uid/login', form, pending('login'), login.submit);
+  routes.post('/interaction/:uid/upstream/:provider', form, pending('login'), upstreamStart.submit);
+  routes.get('/callback/:provider', upstreamCallback);
+  routes.get('/callback/:provider/:problem', upstreamError.showLost);
+  routes.get(
+    '/interaction/:uid/upstream/:provider',
+    findReturning(options.upstreams, pending('login')),
+    upstreamReturn,
+  );
+  routes.get('/interaction/:uid/upstream/:provider/:problem', pending('login'), upstreamError.show);
+  routes.get('/interaction/:uid/link/:link', pending('login'), link.show);
+  routes.post('/interaction/:uid/link/:link', form, pending('login'), link.submit);
   routes.post('/interaction/:uid/consent', form, pending('consent'), consent.submit);
   routes.post('/interaction/:uid/abort', form, pending(), abort);
   // Absent in production, not hidden. S-178

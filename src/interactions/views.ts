@@ -6,6 +6,8 @@ export interface Views {
   setup: SetupView;
   'set-password': SetPasswordView;
   login: LoginView;
+  link: LinkView;
+  'upstream-error': UpstreamErrorView;
   consent: ConsentView;
   'sign-out': SignOutView;
   'signed-out': SignedOutView;
@@ -21,6 +23,8 @@ export const SCREEN_NAMES: readonly ScreenName[] = [
   'setup',
   'set-password',
   'login',
+  'link',
+  'upstream-error',
   'consent',
   'sign-out',
   'signed-out',
@@ -94,6 +98,16 @@ export interface SetPasswordView extends FormView {
   done?: { continueUrl?: string };
 }
 
+/** Another provider, such as Google. */
+export interface UpstreamView {
+  /** Its name in addresses and file names. */
+  provider: string;
+  name: string;
+  /** Files in `assets/`; without one its initial stands for it. */
+  mark?: string;
+  markOnDark?: string;
+}
+
 export interface LoginView extends FormView {
   abortAction: string;
   client: ClientView;
@@ -101,6 +115,30 @@ export interface LoginView extends FormView {
   /** Signed in already, asked to prove it again: only this person. */
   boundTo?: LoginPersonView;
   otherAccountUrl?: string;
+  /** Providers to sign in with instead, each with the address that its form is sent to. Absent when there is none. */
+  upstreams?: (UpstreamView & { action: string })[];
+}
+
+/** An account here has the address that the provider vouches for: whose it is must be proven once. */
+export interface LinkView extends FormView {
+  upstream: UpstreamView;
+  /** The address that both sides know, and nothing else of the account. */
+  account: { loginName: string; initial: string };
+  /** Whether there is a password to prove it with; the form is shown only then. */
+  hasPassword: boolean;
+  /** The sign-in page. */
+  backUrl: string;
+}
+
+/** A sign-in elsewhere that got nobody in here. */
+export interface UpstreamErrorView {
+  /** For developers, beside the words for people. */
+  code: string;
+  title: Message;
+  text: Message;
+  upstream?: UpstreamView;
+  /** The sign-in page, where there is one to go back to. */
+  signInUrl?: string;
 }
 
 export interface PermissionView {

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { StoredAccount } from '../accounts/account.ts';
+import { accountFromJson } from '../accounts/account-json.ts';
 import type { StoredArtifact } from './artifact-reads.ts';
 import { payloadOf } from './artifact-record.ts';
 import { type AdapterPayload, Provider } from './engine.ts';
@@ -10,6 +12,7 @@ const TOUCH_SHARE = 20;
 interface Foreseen {
   grant?: { id: string; payload: string };
   session?: { uid: string; payload: string };
+  account?: string;
   /** The session of this request's cookie, as it was loaded. */
   loaded?: { id: string; payload: string };
 }
@@ -31,13 +34,17 @@ function ofThisRequest(): Foreseen | undefined {
   return known;
 }
 
-/** After a token was found: the engine asks for the session it is bound to and for its grant right away. */
-export function foresee({ grantId, sessionUid }: AdapterPayload, { grant, session }: StoredArtifact): void {
-  if (grant === null) return;
+/** After a token or a session was found: the engine asks for its session, its grant and its person right away. */
+export function foresee(
+  { grantId, sessionUid }: AdapterPayload,
+  { grant, session, account }: Pick<StoredArtifact, 'grant' | 'session' | 'account'>,
+): void {
+  if (grant === null && account === null) return;
   const known = ofThisRequest();
   if (!known) return;
-  known.grant = { id: grantId!, payload: grant };
+  if (grant !== null) known.grant = { id: grantId!, payload: grant };
   if (session !== null) known.session = { uid: sessionUid!, payload: session };
+  if (account !== null) known.account = account;
 }
 
 export function takeGrant(id: string): AdapterPayload | undefined {
@@ -54,6 +61,15 @@ export function takeSession(uid: string): AdapterPayload | undefined {
   const { payload } = known.session;
   delete known.session;
   return payloadOf('Session', undefined, payload);
+}
+
+export function takeAccount(id: string): StoredAccount | undefined {
+  const known = ofThisRequest();
+  if (known?.account === undefined) return undefined;
+  const account = accountFromJson(known.account);
+  if (account.id !== id) return undefined;
+  delete known.account;
+  return account;
 }
 
 export function rememberSession(id: string, payload: string): void {

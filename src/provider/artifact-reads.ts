@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { accountAsJson } from '../accounts/account-json.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
 import { binaryArray } from './artifact-arrays.ts';
 import { prepared } from './artifact-statement.ts';
@@ -11,6 +12,8 @@ export interface StoredArtifact {
   /** The payloads of the live grant it belongs to and of the live session it is bound to: what the engine asks for next. */
   grant: string | null;
   session: string | null;
+  /** The person behind a session or a token, as JSON. */
+  account: string | null;
 }
 
 type Row = [place: string, payload: string, consumed: string | null, recent: string | null, ...(string | null)[]];
@@ -22,7 +25,9 @@ type Row = [place: string, payload: string, consumed: string | null, recent: str
  */
 const FIND = `
   SELECT i.place, a.payload, floor(extract(epoch FROM a.consumed_at)), a.consumed_at > now() - make_interval(secs => $2::int),
-    g.payload, s.payload
+    g.payload, s.payload,
+    CASE WHEN a.kind IN ('Session', 'AuthorizationCode', 'RefreshToken', 'AccessToken')
+      THEN ${accountAsJson('coalesce(g.account_id, a.account_id)')} END
   FROM unnest($1::bytea[]) WITH ORDINALITY AS i(id, place)
   JOIN protocol_artifacts a ON a.id = i.id
   LEFT JOIN protocol_artifacts g ON g.id = a.grant_id AND g.revoked_at IS NULL
@@ -58,7 +63,7 @@ export function createArtifactReads(pool: Pool, refreshGrace: number): ArtifactR
     find: createStatementBatch<Buffer, StoredArtifact | undefined>({
       async send(ids) {
         const found = new Array<StoredArtifact | undefined>(ids.length);
-        for (const [place, payload, consumed, recent, grant, session] of await findAll([
+        for (const [place, payload, consumed, recent, grant, session, account] of await findAll([
           binaryArray('bytea', ids),
           refreshGrace,
         ])) {
@@ -68,6 +73,7 @@ export function createArtifactReads(pool: Pool, refreshGrace: number): ArtifactR
             spentWithinGrace: recent === 't',
             grant: grant ?? null,
             session: session ?? null,
+            account: account ?? null,
           };
         }
         return found;

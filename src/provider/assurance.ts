@@ -4,9 +4,16 @@
  */
 export const ONE_FACTOR = 'urn:daemun:acr:one-factor';
 
-export const ACR_VALUES: readonly string[] = [ONE_FACTOR];
+/** Somebody else's word: the upstream said who it is, and nothing was proven here. */
+export const FEDERATED = 'urn:daemun:acr:federated';
+
+export const ACR_VALUES: readonly string[] = [ONE_FACTOR, FEDERATED];
+
+/** No registered value says it; other providers write the same word. */
+export const BY_UPSTREAM = 'fed';
 
 /** The highest class these methods reach; none when nothing was proven. Never more than was done. S-018, S-163 */
 export function acrOf(amr: readonly string[]): string | undefined {
-  return amr.length ? ONE_FACTOR : undefined;
+  if (!amr.length) return undefined;
+  return amr.every((method) => method === BY_UPSTREAM) ? FEDERATED : ONE_FACTOR;
 }

@@ -16,10 +16,12 @@ export function createSessionRecorder(sessions: Pick<UserSessions, 'start' | 'to
     if (!account || (route !== 'authorization' && route !== 'resume')) return;
     const { login } = result ?? {};
     if (!login || login.accountId !== account.accountId) return sessions.touch(session.uid);
+    const { provider } = login as { provider?: string };
     await sessions.start({
       uid: session.uid,
       userId: account.accountId,
       amr: session.amr ?? [],
+      ...(provider !== undefined && { provider }),
       userAgent: ctx.get('User-Agent'),
       ...auditContextOf(ctx.state),
     });

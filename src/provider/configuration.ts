@@ -63,6 +63,7 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
       ],
     },
     extraClientMetadata: { properties: [POLICY_MEMBER] },
+    extraParams: ['idp_hint'],
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: true, nonceSecret: parts.dpopNonceSecret, requireNonce: () => false, allowReplay: false },

@@ -36,7 +36,21 @@ export interface PendingInteraction {
     /** Where the browser goes next. */
     redirectHost?: string;
   };
-  params: { loginHint?: string; uiLocales?: string[]; acrValues?: string[]; display?: string; prompt?: string };
+  params: {
+    loginHint?: string;
+    uiLocales?: string[];
+    acrValues?: string[];
+    /** The request fails unless the sign-in reaches one of these. */
+    essentialAcrs?: string[];
+    display?: string;
+    prompt?: string;
+    /** The upstream that the application wants to be used. A name that may mean nothing here. */
+    idpHint?: string;
+    /** Seconds. */
+    maxAge?: number;
+    /** The person has to prove now who they are: a session that an upstream still has is not enough. S-164 */
+    freshSignIn: boolean;
+  };
   /** Who is signed in, when somebody is. */
   accountId?: string;
   /** For `consent`: what the person is asked for. */
@@ -56,6 +70,8 @@ export interface CompleteSignIn {
   accessGeneration?: number;
   amr: string[];
   acr?: string;
+  /** The upstream that said who it is. */
+  provider?: string;
   remember?: boolean;
 }
 

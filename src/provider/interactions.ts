@@ -4,6 +4,7 @@ import type { RelyingParty } from '../clients/client.ts';
 import type { Database } from '../platform/database/database.ts';
 import { badRequest, interactionExpired } from '../platform/errors.ts';
 import { askedFor, type MissingConsent } from './asked-consent.ts';
+import { askedOfSignIn, withoutUndefined, words } from './asked-sign-in.ts';
 import { acrOf } from './assurance.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { FindClient } from './client-adapter.ts';
@@ -85,10 +86,19 @@ export function createInteractionDesk(options: InteractionsOptions) {
   async function engineResult(result: InteractionResult): Promise<InteractionResults> {
     if ('error' in result) return result;
     if ('consent' in result) return { consent: {} };
-    const { accountId, amr, acr = acrOf(amr), remember = true } = result.login;
+    const { accountId, amr, acr = acrOf(amr), provider, remember = true } = result.login;
     const { accessGeneration = await accessGenerationOf(database.prisma, accountId) } = result.login;
     return {
-      login: { accountId, amr, ...(acr !== undefined && { acr }), remember, ts: epochTime(), accessGeneration },
+      login: {
+        accountId,
+        amr,
+        ...(acr !== undefined && { acr }),
+        ...(provider !== undefined && { provider }),
+        remember,
+        // Ours, whatever an upstream says of its own sign-in.
+        ts: epochTime(),
+        accessGeneration,
+      },
     };
   }
 
@@ -131,13 +141,7 @@ function describe(
       isFirstParty: client.isFirstParty,
       redirectHost: hostOf(params.redirect_uri),
     }),
-    params: withoutUndefined({
-      loginHint: params.login_hint,
-      uiLocales: words(params.ui_locales),
-      acrValues: words(params.acr_values),
-      display: params.display,
-      prompt: params.prompt,
-    }),
+    params: askedOfSignIn(interaction),
     ...(accountId !== undefined && { accountId }),
     ...(missing && { missing }),
     accessTokenLifetime: Math.min(
@@ -147,16 +151,6 @@ function describe(
   };
 }
 
-function words(value: string | undefined): string[] | undefined {
-  return value?.split(' ').filter(Boolean);
-}
-
 function hostOf(uri: string | undefined): string | undefined {
   return uri !== undefined && URL.canParse(uri) ? new URL(uri).host || undefined : undefined;
-}
-
-type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
-
-function withoutUndefined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Defined<T>;
 }

@@ -10,6 +10,7 @@ import type { RateLimits } from '../platform/rate-limits.ts';
 import type { ServerSecrets } from '../signing-keys/server-secrets.ts';
 import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
 import type { ArtifactStore } from './adapter.ts';
+import { takeAccount } from './artifact-foresight.ts';
 import { browserEndpoints } from './browser-endpoints.ts';
 import { createSessionRecorder } from './browser-sessions.ts';
 import { createClientAdapter, installClients } from './client-adapter.ts';
@@ -44,10 +45,10 @@ export interface IdentityProviderOptions {
   artifactStore: ArtifactStore;
   signingKeys: SigningKeySet;
   secrets: Pick<ServerSecrets, 'cookieKeys' | 'dpopNonceSecret'>;
-  accounts: AccountSource;
+  accounts: Omit<AccountSource, 'providerOf'>;
   clients: Pick<Clients, 'find'>;
   resourceServers: Pick<ResourceServers, 'find'>;
-  sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded'>;
+  sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded' | 'providerOf'>;
   audit: Audit;
   limits: Pick<RateLimits, 'clientAuthentication' | 'clientAuthenticationByAddress' | 'strangers'>;
   /** How clients' keys are got; the public Internet only when absent. */
@@ -62,6 +63,10 @@ export interface IdentityProviderOptions {
 export async function createIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const { config, database, artifactStore, secrets, audit } = options;
   const { issuer, lifetimes } = config;
+  const accounts = {
+    ...options.accounts,
+    find: async (id: string) => takeAccount(id) ?? options.accounts.find(id),
+  };
   const failures = createFailureLimit(options.limits);
   const strangers = createStrangerLimit(options.limits.strangers);
   const clientAdapter = createClientAdapter(options.clients.find);
@@ -87,13 +92,13 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         dpopNonceSecret: secrets.dpopNonceSecret,
         adapter: adapterFor,
         fetch: options.fetch ?? createPublicFetch(),
-        findAccount: createFindAccount(options.accounts),
+        findAccount: createFindAccount({ ...accounts, providerOf: options.sessions.providerOf }),
         loadExistingGrant: createGrantLoader({
           findConsent: (owner) => findConsent(database.pool, owner),
           refreshTokenAbsolute: lifetimes.refreshTokenAbsolute,
         }),
         resourceIndicators: resourceIndicators(options.resourceServers.find),
-        mayIntrospect: createIntrospectionPolicy(options.accounts),
+        mayIntrospect: createIntrospectionPolicy(accounts),
         ...enginePages,
       }),
       artifactStore,

@@ -9,6 +9,7 @@ const LONGEST = new Map([
   ['claims', 8 * 1024],
   ['display', 64],
   ['id_token_hint', 8 * 1024],
+  ['idp_hint', 64],
   ['login_hint', 1024],
   ['nonce', 1024],
   ['prompt', 256],

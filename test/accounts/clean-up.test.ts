@@ -73,6 +73,20 @@ test('one-time links are kept for 30 days after they were spent or ended, and no
   ]);
 });
 
+test('links that wait for a proof tell who somebody is elsewhere: kept for a day after they ended, and no longer', async () => {
+  for (const days of [-1, 0.9, 1.1]) {
+    const [id, interaction] = [new Uint8Array(randomBytes(32)), new Uint8Array(32)];
+    const row = { id, interaction, userId, provider: 'google', subject: String(days), identity: {} };
+    await database.prisma.pendingLink.create({ data: { ...row, expiresAt: daysAgo(days) } });
+  }
+  expect(await cleanUp()).toBe(false);
+  const left = await database.prisma.pendingLink.findMany({ orderBy: { subject: 'asc' } });
+  expect(left.map(({ subject }) => subject)).toEqual(['-1', '0.9']);
+  // They alone are reason enough for another round.
+  await database.prisma.pendingLink.updateMany({ data: { expiresAt: daysAgo(2) } });
+  expect(await cleanUp(1)).toBe(true);
+});
+
 test('a round removes no more than its batch, and says that there is more', async () => {
   for (let number = 0; number < 5; number++) {
     await keepSession(`session ${number}`, { lastUsed: 100 });

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { afterAll, beforeAll } from '@jest/globals';
 import { type Accounts, createAccounts } from '../../src/accounts/accounts.ts';
 import { argon2id } from '../../src/accounts/argon2id.ts';
+import { createFederation, type Federation, type SignUpOptions } from '../../src/accounts/federation.ts';
 import { createHashQueue } from '../../src/accounts/hash-queue.ts';
 import type { HashScheme } from '../../src/accounts/hash-scheme.ts';
 import { createNotifications } from '../../src/accounts/notifications.ts';
@@ -26,6 +27,7 @@ export interface TestNode {
   signIn: SignIn;
   oneTimeLinks: OneTimeLinks;
   sessions: UserSessions;
+  federation: Federation;
   passwords: Passwords;
   audit: Audit;
   mailbox: Mailbox;
@@ -44,6 +46,7 @@ export interface NodeOptions {
   endAccess?(tx: Transaction, id: string): Promise<{ sessions: string[] }>;
   endSession?(tx: Transaction, uid: string): Promise<void>;
   sessionLifetime?: number;
+  signUp?: SignUpOptions;
 }
 
 export function startNode(database: Database, options: NodeOptions = {}): TestNode {
@@ -103,6 +106,12 @@ export function startNode(database: Database, options: NodeOptions = {}): TestNo
     }),
     oneTimeLinks: createOneTimeLinks({ database, audit, passwords, notify, endAccess }),
     sessions,
+    federation: createFederation({
+      database,
+      audit,
+      notify,
+      signUp: options.signUp ?? { policy: 'open', domains: [] },
+    }),
     passwords,
     audit,
     mailbox,

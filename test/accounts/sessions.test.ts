@@ -49,6 +49,22 @@ test('S-159 a session is listed with where, with what and when last', async () =
   expect(event).toEqual({ type: 'session.started', details: { amr: ['pwd'], device: 'Chrome, Windows' } });
 });
 
+test('which upstream a sign-in came from is kept, until the next one in the same session', async () => {
+  const uid = await start();
+  expect(await node.sessions.providerOf(uid)).toBeUndefined();
+  await node.sessions.start({ uid, userId, amr: ['fed'], provider: 'google' });
+  expect(await node.sessions.providerOf(uid)).toBe('google');
+  expect(await node.sessions.list(userId)).toMatchObject([{ uid, amr: ['fed'], provider: 'google' }]);
+  expect((await recordedAbout(database, userId)).at(-1)).toEqual({
+    type: 'session.started',
+    details: { amr: ['fed'], provider: 'google' },
+  });
+  await node.sessions.start({ uid, userId, amr: ['pwd'] });
+  expect(await node.sessions.providerOf(uid)).toBeUndefined();
+  expect((await node.sessions.list(userId))[0]).not.toHaveProperty('provider');
+  expect(await node.sessions.providerOf('unknown')).toBeUndefined();
+});
+
 test('a browser that says nothing about itself is listed without a name', async () => {
   await node.sessions.start({ uid: 'nameless', userId, amr: [] });
   expect(await node.sessions.list(userId)).toEqual([

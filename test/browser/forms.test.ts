@@ -1,9 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import {
   account,
+  LINK,
   pendingConsent,
   pendingLogin,
   type Service,
@@ -31,6 +32,7 @@ describeInBrowser('the forms', () => {
   beforeEach(() => {
     service.world.pending = pendingLogin();
     service.world.results.length = 0;
+    service.world.begin.mockClear();
     service.world.withPassword.mockReset().mockResolvedValue(signedIn);
   });
 
@@ -45,7 +47,9 @@ describeInBrowser('the forms', () => {
       login: 'jiwoo',
       password: 'correct horse battery',
     });
-    expect(service.world.results).toEqual([{ login: { accountId: account.id, amr: ['pwd'] } }]);
+    expect(service.world.results).toEqual([
+      { login: { accountId: account.id, amr: ['pwd'], accessGeneration: expect.any(Number) } },
+    ]);
     expect(complaints.filter((text) => text.includes('Content Security Policy'))).toEqual([]);
     await context.close();
   });
@@ -54,7 +58,7 @@ describeInBrowser('the forms', () => {
     const { page, context } = await openPage(browser);
     await page.goto(service.issuer + path);
     const reached: string[] = [];
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 10; i++) {
       const focused = await page.evaluate(() => {
         const { id, textContent } = document.activeElement!;
         return id || textContent!.trim();
@@ -63,7 +67,16 @@ describeInBrowser('the forms', () => {
       reached.push(focused);
       await page.keyboard.press('Tab');
     }
-    expect(reached.slice(0, 6)).toEqual(['email', 'password', 'Show', 'Sign in', 'Back to Maru Notes', 'English']);
+    expect(reached.slice(0, 8)).toEqual([
+      'email',
+      'password',
+      'Show',
+      'Sign in',
+      'Continue with Google',
+      'Continue with Discord',
+      'Back to Maru Notes',
+      'English',
+    ]);
     await context.close();
   });
 
@@ -100,6 +113,37 @@ describeInBrowser('the forms', () => {
     }
     expect(service.world.results).toMatchObject([{ consent: 'granted' }, { error: 'access_denied' }]);
     await context.close();
+  });
+
+  describe.each([true, false])('leaving for a provider, with JavaScript: %s', (javaScriptEnabled) => {
+    beforeEach(() => {
+      service.world.begin
+        .mockReset()
+        .mockResolvedValue({ kind: 'redirect', url: `${service.issuer}/authorize/resumed` });
+    });
+
+    test.each(['Google', 'Discord'])('%s, by keyboard', async (provider) => {
+      const { page, context, complaints } = await openPage(browser, { javaScriptEnabled });
+      await page.goto(service.issuer + path);
+      await page.focus(`button:has-text("Continue with ${provider}")`);
+      await Promise.all([page.waitForURL('**/authorize/resumed'), page.keyboard.press('Enter')]);
+      expect(service.world.begin.mock.calls).toMatchObject([[{ provider: provider.toLowerCase() }]]);
+      expect(complaints.filter((text) => text.includes('Content Security Policy'))).toEqual([]);
+      await context.close();
+    });
+
+    test('proving an account here, and the way back', async () => {
+      const { page, context } = await openPage(browser, { javaScriptEnabled });
+      await page.goto(`${service.issuer}${path}/link/${LINK}`);
+      expect(await page.locator('[name=password]:focus').count()).toBe(1);
+      await page.keyboard.type('correct horse battery');
+      await Promise.all([page.waitForURL('**/authorize/resumed'), page.keyboard.press('Enter')]);
+      expect(service.world.results).toMatchObject([{ login: { amr: ['fed', 'pwd'], provider: 'google' } }]);
+      await page.goto(`${service.issuer}${path}/link/${LINK}`);
+      await page.click('text="Back to sign-in"');
+      expect(new URL(page.url()).pathname).toBe(path);
+      await context.close();
+    });
   });
 
   test('a form is sent once, however often it is pressed', async () => {

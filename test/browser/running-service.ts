@@ -4,15 +4,19 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import type { NewAccount } from '../../src/accounts/accounts.ts';
 import { createApp } from '../../src/app.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { type Environment, loadConfig } from '../../src/config/load.ts';
 import { openServices } from '../../src/services.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 
 export const ADMINISTRATOR = { userName: 'jiwoo', password: 'four unrelated quiet words' };
 
 /** The whole service on a fresh database, as `npm start` makes it, with one relying party registered. */
-export async function startWholeService({ redirectUri }: { redirectUri: string }) {
+export async function startWholeService(
+  { redirectUri }: { redirectUri: string },
+  { env, people = [] }: { env?: Environment; people?: NewAccount[] } = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), 'daemun-browser-'));
   const database = await createEmptyDatabase();
   const port = await freePort();
@@ -23,6 +27,7 @@ export async function startWholeService({ redirectUri }: { redirectUri: string }
     LOG_LEVEL: 'error',
     DAEMUN_BCRYPT_COST: '10',
     ...(database ? { DATABASE_URL: database.url } : { DATA_DIR: join(folder, 'data') }),
+    ...env,
   });
   const services = await openServices(config);
   const registered = await services.clients.create(
@@ -39,6 +44,7 @@ export async function startWholeService({ redirectUri }: { redirectUri: string }
     },
     { actor: 'test' },
   );
+  for (const person of people) await services.accounts.create(person, { actor: 'test' });
   await services.close();
   if (registered.kind === 'refused') throw new Error(JSON.stringify(registered.problems));
   const app = await createApp(config);

@@ -12,22 +12,48 @@ const PRODUCTION = {
 /** Every one there is, now and later. */
 const dangerous = Object.keys(variables).filter((name) => name.startsWith('DANGEROUSLY_'));
 
+/** How one is turned on that is no switch. */
+const values: Record<string, string> = { DANGEROUSLY_UPSTREAMS_AT: 'http://localhost:4002' };
+const turnedOn = (name: string) => ({ [name]: values[name] ?? 'on' });
+
 test('there are dangerous settings', () => {
-  expect(dangerous).toContain('DANGEROUSLY_FETCH_FROM_LOOPBACK');
+  expect(dangerous).toEqual(['DANGEROUSLY_FETCH_FROM_LOOPBACK', 'DANGEROUSLY_UPSTREAMS_AT']);
 });
 
 test.each(dangerous)('S-178 %s is off unless it is turned on, and then says so at every start', (name) => {
   expect(loadConfig({}).warnings).toEqual([]);
-  expect(loadConfig({ [name]: 'off' }).warnings).toEqual([]);
-  expect(loadConfig({ [name]: 'on' }).warnings).toEqual([expect.stringContaining(name)]);
+  expect(loadConfig({ [name]: name in values ? '' : 'off' }).warnings).toEqual([]);
+  expect(loadConfig(turnedOn(name)).warnings).toEqual([expect.stringContaining(name)]);
 });
 
 test.each(dangerous)('S-178 %s refuses to start in production', (name) => {
   expect(loadConfig(PRODUCTION).warnings).toEqual([]);
-  expect(() => loadConfig({ ...PRODUCTION, [name]: 'on' })).toThrow(`${name} cannot be turned on in production`);
+  expect(() => loadConfig({ ...PRODUCTION, ...turnedOn(name) })).toThrow(`${name} cannot be turned on in production`);
 });
 
 test('S-176 nothing is fetched from this machine unless that was asked for', () => {
   expect(loadConfig({}).dangerouslyFetchFromLoopback).toBe(false);
   expect(loadConfig({ DANGEROUSLY_FETCH_FROM_LOOPBACK: 'on' }).dangerouslyFetchFromLoopback).toBe(true);
+});
+
+test('Google and Discord are themselves unless another place on this machine is named', () => {
+  expect(loadConfig({}).upstreams.dangerouslyAt).toBeUndefined();
+  expect(loadConfig({ DANGEROUSLY_UPSTREAMS_AT: 'http://127.0.0.1:4002/' }).upstreams.dangerouslyAt).toBe(
+    'http://127.0.0.1:4002',
+  );
+});
+
+test.each([
+  'on',
+  'https://upstreams.example.com',
+  'http://192.168.0.5:4002',
+  'http://localhost.example.com',
+  'http://localhost:4002/path',
+  'http://localhost:4002/?a=b',
+  'http://user@localhost:4002',
+  'ftp://localhost',
+])('S-178 nobody but this machine can stand in for them: %s is refused', (value) => {
+  expect(() => loadConfig({ DANGEROUSLY_UPSTREAMS_AT: value })).toThrow(
+    'DANGEROUSLY_UPSTREAMS_AT must be an origin on this machine',
+  );
 });

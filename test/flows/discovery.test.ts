@@ -35,7 +35,8 @@ test('the discovery document has what certification looks for (discovery-endpoin
     claims_parameter_supported: true,
     request_parameter_supported: true,
     request_uri_parameter_supported: false,
-    acr_values_supported: ['urn:daemun:acr:one-factor'],
+    acr_values_supported: ['urn:daemun:acr:one-factor', 'urn:daemun:acr:federated'],
+    claims_supported: expect.arrayContaining(['sub', 'acr', 'amr', 'auth_time', 'idp', 'email']),
     ui_locales_supported: ['ko', 'en'],
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
   });

@@ -87,7 +87,7 @@ describe('S-158 access that ends while a request is under way, after the account
     if (signedIn) await obtainCode(flow, own, person.id, { browser });
     const { url, verifier } = await authorizationRequest(await connect(flow, client));
     const page = signedIn && isFirstParty ? ({ url, text: '', trail: [] } as Visit) : await browser.open(url.href);
-    if (happens) meanwhile.afterNext('accounts.find', happens);
+    if (happens) meanwhile.afterNextAccount(happens);
     const visit = await proceed(page);
     return { givesTokens: await givesTokens(visit, verifier, client), isSignedIn: await isSignedIn(own) };
   }

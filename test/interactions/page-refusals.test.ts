@@ -4,6 +4,7 @@ import {
   account,
   createBrowser,
   csrfIn,
+  LINK,
   pendingConsent,
   pendingLogin,
   type Service,
@@ -68,6 +69,25 @@ const ROWS: Row[] = [
     form: { page: interaction, fields: { email: 'jiwoo', password }, status: 303 },
   },
   {
+    route: '/interaction/:uid/upstream/:provider',
+    path: `${interaction}/upstream/google`,
+    status: 303,
+    form: { page: interaction, fields: {}, status: 303 },
+  },
+  {
+    route: '/interaction/:uid/upstream/:provider/:problem',
+    path: `${interaction}/upstream/google/cancelled`,
+    status: 200,
+  },
+  { route: '/callback/:provider', path: '/callback/google', status: 303 },
+  { route: '/callback/:provider/:problem', path: '/callback/google/unknown', status: 400 },
+  {
+    route: '/interaction/:uid/link/:link',
+    path: `${interaction}/link/${LINK}`,
+    status: 200,
+    form: { page: `${interaction}/link/${LINK}`, fields: { password }, status: 303 },
+  },
+  {
     route: '/interaction/:uid/consent',
     path: `${interaction}/consent`,
     status: 405,
@@ -95,16 +115,24 @@ beforeEach(() => {
   const { world } = service;
   world.pending = pendingLogin();
   world.results.length = 0;
-  for (const each of [world.withPassword, world.completeSetup, world.completeSetPassword]) each.mockClear();
+  for (const each of whatIsDone(service)) each.mockClear();
 });
+
+function whatIsDone({ world }: Service) {
+  return [
+    world.withPassword,
+    world.completeSetup,
+    world.completeSetPassword,
+    world.begin,
+    world.completeLink,
+    world.finishUpstream,
+  ];
+}
 
 /** What the forms exist for has happened. */
 function done(): number {
-  const { world } = service;
-  const calls = [world.withPassword, world.completeSetup, world.completeSetPassword].map(
-    ({ mock }) => mock.calls.length,
-  );
-  return world.results.length + calls.reduce((sum, count) => sum + count);
+  const calls = whatIsDone(service).map(({ mock }) => mock.calls.length);
+  return service.world.results.length + calls.reduce((sum, count) => sum + count);
 }
 
 /** A browser that has the page of the form open, and what it would send. */

@@ -3,12 +3,20 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { jest } from '@jest/globals';
 import Koa from 'koa';
-import type { Account } from '../../src/accounts/account.ts';
+import type { Account, StoredAccount } from '../../src/accounts/account.ts';
+import type { FoundLink } from '../../src/accounts/federation.ts';
 import type { SignInOutcome } from '../../src/accounts/sign-in.ts';
 import type { Picture } from '../../src/interactions/client-logo.ts';
 import { createErrorScreens } from '../../src/interactions/error.ts';
 import { createInteractionRoutes, type InteractionsOptions } from '../../src/interactions/interactions.routes.ts';
-import type { InvitesAccounts, OpensLinks, SignsIn } from '../../src/interactions/ports.ts';
+import type {
+  Federates,
+  InvitesAccounts,
+  KeepsTokens,
+  OpensLinks,
+  SignsIn,
+  SignsInElsewhere,
+} from '../../src/interactions/ports.ts';
 import { createProtocolScreens } from '../../src/interactions/protocol-screens.ts';
 import { interactionExpired } from '../../src/platform/errors.ts';
 import { requestContext } from '../../src/platform/http/context.ts';
@@ -18,6 +26,7 @@ import { plainPaths } from '../../src/platform/http/paths.ts';
 import { securityHeaders } from '../../src/platform/http/security-headers.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import type { InteractionResult, PendingInteraction } from '../../src/provider/identity-provider.ts';
+import type { UpstreamIdentity } from '../../src/upstreams/upstream.ts';
 import { testScreens } from './fixtures.ts';
 
 export const UID = 'abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE';
@@ -41,20 +50,23 @@ export const signedIn: SignInOutcome = {
   mustChangePassword: false,
 };
 
-export function pendingLogin(changes: Partial<PendingInteraction> = {}): PendingInteraction {
+/** Of the request, only what matters for the test. */
+type Changes = Omit<Partial<PendingInteraction>, 'params'> & { params?: Partial<PendingInteraction['params']> };
+
+export function pendingLogin({ params, ...changes }: Changes = {}): PendingInteraction {
   return {
     uid: UID,
     prompt: 'login',
     reasons: ['no_session'],
     client: { id: 'maru', name: 'Maru Notes', isFirstParty: false, redirectHost: 'app.maru.example' },
-    params: {},
+    params: { freshSignIn: false, ...params },
     accessTokenLifetime: 900,
     offlineAccess: false,
     ...changes,
   };
 }
 
-export function pendingConsent(changes: Partial<PendingInteraction> = {}): PendingInteraction {
+export function pendingConsent(changes: Changes = {}): PendingInteraction {
   return pendingLogin({
     prompt: 'consent',
     reasons: ['op_scopes_missing'],
@@ -63,6 +75,24 @@ export function pendingConsent(changes: Partial<PendingInteraction> = {}): Pendi
     ...changes,
   });
 }
+
+export const GOOGLE = { provider: 'google', displayName: 'Google' };
+export const DISCORD = { provider: 'discord', displayName: 'Discord' };
+
+export const identity: UpstreamIdentity = {
+  provider: 'google',
+  subject: '1084',
+  email: { address: 'jiwoo@maru.example', verified: true },
+};
+
+export const storedAccount: StoredAccount = { ...account, accessGeneration: 7 };
+
+export const LINK = 'link-to-be-proven';
+
+export const pendingLink: FoundLink = {
+  provider: 'google',
+  account: { id: account.id, loginName: 'jiwoo@maru.example', name: 'Kim Jiwoo', hasPassword: true },
+};
 
 /** The screens over HTTP, with fakes behind them. Tests change what the fakes answer. */
 export async function startService(changes: Partial<InteractionsOptions> = {}) {
@@ -81,6 +111,20 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
       token: 'invitation-token' as never,
       expiresAt: new Date(),
     })),
+    /** What the operator configured, and what of it is turned on. */
+    configured: [GOOGLE, DISCORD],
+    disabled: [] as string[],
+    begin: jest.fn<SignsInElsewhere['begin']>(async ({ provider }) => ({
+      kind: 'redirect',
+      url: `https://${provider}.example/authorize?state=state-of-${provider}`,
+    })),
+    interactionOf: jest.fn<SignsInElsewhere['interactionOf']>(async () => UID),
+    finishUpstream: jest.fn<SignsInElsewhere['finish']>(async () => ({ kind: 'identified', identity })),
+    federate: jest.fn<Federates['signIn']>(async () => ({ kind: 'known', account: storedAccount })),
+    askForProof: jest.fn<Federates['askForProof']>(async () => ({ link: LINK })),
+    findPendingLink: jest.fn<Federates['findLink']>(async () => pendingLink),
+    completeLink: jest.fn<Federates['completeLink']>(async () => ({ kind: 'linked', account: storedAccount })),
+    keepTokens: jest.fn<KeepsTokens>(async () => true),
     fetchPicture: jest.fn(async (_url: string): Promise<Picture | undefined> => undefined),
     setupNeeded: jest.fn(async () => false),
   };
@@ -111,6 +155,20 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
       completeSetPassword: world.completeSetPassword,
       createInvitation: world.createInvitation,
     },
+    upstreams: {
+      list: async () => world.configured.filter(({ provider }) => !world.disabled.includes(provider)),
+      find: (name) => world.configured.find(({ provider }) => provider === name),
+      begin: world.begin,
+      interactionOf: world.interactionOf,
+      finish: world.finishUpstream,
+    },
+    federation: {
+      signIn: world.federate,
+      askForProof: world.askForProof,
+      findLink: world.findPendingLink,
+      completeLink: world.completeLink,
+    },
+    keepTokens: world.keepTokens,
     csrf: createCsrf({ key: randomBytes(32), issuer }),
     limitSignIns: (_ctx, next) => next(),
     setupNeeded: world.setupNeeded,

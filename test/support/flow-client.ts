@@ -46,14 +46,17 @@ export function pageOf({ text }: Pick<Visit, 'text'>): Record<string, Json> {
   return text.startsWith('{') ? JSON.parse(text) : {};
 }
 
+/** How somebody signed in, as the fields of the plain pages; by password when nothing is said. */
+export type Means = { amr?: string; provider?: string };
+
 /** Does what every page asks for until the browser is somewhere else: signs this person in, says yes. */
-export async function answerPages(visit: Visit, browser: Browser, accountId: string): Promise<Visit> {
+export async function answerPages(visit: Visit, browser: Browser, accountId: string, means?: Means): Promise<Visit> {
   let current = visit;
   for (let steps = 0; steps < 5; steps++) {
     const page = pageOf(current);
     if (page.screen !== 'interaction') return current;
     const step = page.prompt === 'login' ? 'login' : 'consent';
-    current = await browser.submit(`${current.url.pathname}/${step}`, { account: accountId });
+    current = await browser.submit(`${current.url.pathname}/${step}`, { account: accountId, ...means });
   }
   throw new Error('the pages do not end');
 }
@@ -67,12 +70,13 @@ export async function signIn(
     browser?: Browser;
     parameters?: Record<string, string | null>;
     tokenParameters?: Record<string, string>;
+    means?: Means;
     dpop?: oidc.DPoPHandle;
   } = {},
 ): Promise<SignedIn & { callback: URL }> {
   const browser = options.browser ?? createBrowser(flow.origin);
   const { url, verifier, state, nonce } = await authorizationRequest(config, options.parameters);
-  const visit = await answerPages(await browser.open(url.href), browser, accountId);
+  const visit = await answerPages(await browser.open(url.href), browser, accountId, options.means);
   if (visit.response) throw new Error(`no redirect to the client: ${visit.response.status} ${visit.text}`);
   const { parameters = {} } = options;
   const tokens = await oidc.authorizationCodeGrant(

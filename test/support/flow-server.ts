@@ -73,8 +73,8 @@ export interface Flow {
   audit: Audit;
   /** Everything logged, as text. */
   log: string[];
-  /** What was written into the list of sessions. */
-  sessions: { started: Record<string, unknown>[]; touched: string[]; ended: string[] };
+  /** What was written into the list of sessions, and for which their upstream was asked. */
+  sessions: { started: Record<string, unknown>[]; touched: string[]; ended: string[]; asked: string[] };
   /** What disabling an account does beside changing its state. */
   endAccess(accountId: string): Promise<{ sessions: string[] }>;
   /** What the audit log has of a client or person, once all of these are among it: rows come a moment after the answer. */
@@ -107,7 +107,7 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
   const clients = createClients({ database, audit, endClientAccess });
   const resourceServers = createResourceServers({ database, audit, issuer });
   const secrets = options.secrets ?? makeSecrets();
-  const noted: Flow['sessions'] = { started: [], touched: [], ended: [] };
+  const noted: Flow['sessions'] = { started: [], touched: [], ended: [], asked: [] };
   const sessions = createUserSessions({ database, audit, logger, lifetime: lifetimes.session, endSession });
 
   const identityProvider = await createIdentityProvider({
@@ -144,6 +144,10 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
       async markEnded(uid, context) {
         noted.ended.push(uid);
         await sessions.markEnded(uid, context);
+      },
+      providerOf(uid) {
+        noted.asked.push(uid);
+        return sessions.providerOf(uid);
       },
     },
     audit,
@@ -235,9 +239,16 @@ function plainInteractions(identityProvider: IdentityProvider): Koa.Middleware {
       ctx.status = 200;
       return page(ctx, { screen: 'interaction', ...(await identityProvider.pendingInteraction(ctx)) });
     }
-    const { account, amr = 'pwd', remember } = await parseForm(ctx);
+    const { account, amr = 'pwd', provider, remember } = await parseForm(ctx);
     const results: Record<string, InteractionResult> = {
-      login: { login: { accountId: account!, amr: amr.split(' '), ...(remember && { remember: remember === 'yes' }) } },
+      login: {
+        login: {
+          accountId: account!,
+          amr: amr.split(' '),
+          ...(provider && { provider }),
+          ...(remember && { remember: remember === 'yes' }),
+        },
+      },
       consent: { consent: 'granted' },
       abort: { error: 'access_denied', error_description: 'the person said no' },
     };

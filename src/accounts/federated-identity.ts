@@ -1,0 +1,49 @@
+import { type EmailAddress, parseEmailAddress } from './email-address.ts';
+import { fitProfile, type Profile } from './profile.ts';
+import { hasInvisibleCharacters } from './spelling.ts';
+
+/** OpenID Connect Core 1.0 section 2, `sub`. */
+const LONGEST_SUBJECT = 255;
+
+/** Who somebody is at an upstream, as its answer was checked and understood by whoever asked it. */
+export interface FederatedIdentity {
+  provider: string;
+  /** The provider's own stable id of the person: with `provider` the key, whatever the address. S-093 */
+  subject: string;
+  /** A missing flag is false. S-111 */
+  email?: { address: string; verified: boolean };
+  name?: string;
+  givenName?: string;
+  familyName?: string;
+  picture?: string;
+  locale?: string;
+  userName?: string;
+  hostedDomain?: string;
+  authTime?: number;
+}
+
+/** What upstreams say and accounts keep. No time zone: nobody says it. */
+export type SaidProfile = Omit<Profile, 'zoneinfo'>;
+
+export const SAID_FIELDS = ['name', 'givenName', 'familyName', 'picture', 'locale'] as const;
+
+/** The same in the forms that are kept and compared here. What does not fit is left out: the person cannot mend it. */
+export interface ParsedIdentity {
+  provider: string;
+  subject: string;
+  email?: EmailAddress & { verified: boolean };
+  profile: SaidProfile;
+}
+
+/** Undefined when there is no subject to know anybody by. */
+export function parseFederatedIdentity(identity: FederatedIdentity): ParsedIdentity | undefined {
+  const { provider, subject, name, userName, givenName, familyName, picture, locale } = identity;
+  if (subject === '' || subject.length > LONGEST_SUBJECT || hasInvisibleCharacters(subject)) return undefined;
+  const parsed = identity.email && parseEmailAddress(identity.email.address);
+  return {
+    provider,
+    subject,
+    ...(parsed?.kind === 'valid' && { email: { ...parsed.email, verified: identity.email?.verified === true } }),
+    profile: fitProfile({ name: name?.trim() ? name : userName, givenName, familyName, picture, locale }),
+  };
+}

@@ -1,0 +1,70 @@
+import type { Pool } from 'pg';
+import { preparedStatement } from '../audit/prepared-statement.ts';
+import { sha256 } from '../platform/sha256.ts';
+
+/** Seconds. */
+const LIFETIME = 10 * 60;
+
+const DISABLED = `EXISTS (SELECT 1 FROM upstream_connections c WHERE c.provider = $2 AND c.disabled_at IS NOT NULL)`;
+
+const ADD = `INSERT INTO upstream_attempts (id, provider, interaction, sealed, expires_at)
+  SELECT $1::bytea, $2::text, $3::bytea, $4::bytea, now() + interval '${LIFETIME} seconds' WHERE NOT ${DISABLED} RETURNING 1`;
+
+/** Of two that come at once the later one waits, and then finds it consumed. */
+const CONSUME = `UPDATE upstream_attempts SET consumed_at = now()
+  WHERE id = $1 AND provider = $2 AND interaction = $3 AND consumed_at IS NULL AND expires_at > now() AND NOT ${DISABLED}
+  RETURNING sealed`;
+
+const REFUSAL = `SELECT CASE WHEN provider <> $2 OR interaction <> $3 THEN 'foreign' WHEN consumed_at IS NOT NULL THEN 'spent'
+    WHEN ${DISABLED} THEN 'disabled' WHEN expires_at <= now() THEN 'expired' END AS kind
+  FROM upstream_attempts WHERE id = $1`;
+
+export interface AttemptKey {
+  state: string;
+  provider: string;
+  interaction: string;
+}
+
+export type Refusal = 'foreign' | 'spent' | 'disabled' | 'expired';
+
+export interface AttemptStore {
+  /** False when the connection is disabled. */
+  add(key: AttemptKey, sealed: Buffer): Promise<boolean>;
+  find(state: string): Promise<Buffer | undefined>;
+  /** At most one caller gets it, and only while the connection is enabled. */
+  consume(key: AttemptKey): Promise<{ sealed: Buffer } | { kind: Refusal }>;
+}
+
+/** Attempts by the SHA-256 of their state: who reads the table can end none of them. S-095 */
+export function createAttemptStore(pool: Pool): AttemptStore {
+  const add = preparedStatement(pool, 'upstream_attempts.add', ADD);
+  const find = preparedStatement<{ sealed: Buffer }>(
+    pool,
+    'upstream_attempts.find',
+    'SELECT sealed FROM upstream_attempts WHERE id = $1',
+  );
+  const consume = preparedStatement<{ sealed: Buffer }>(pool, 'upstream_attempts.consume', CONSUME);
+  const refusal = preparedStatement<{ kind: Refusal | null }>(pool, 'upstream_attempts.refusal', REFUSAL);
+
+  const columnsOf = ({ state, provider, interaction }: AttemptKey) => [
+    idOf(state),
+    provider,
+    sha256(`interaction:${interaction}`),
+  ];
+
+  return {
+    add: async (key, sealed) => (await add([...columnsOf(key), sealed])).length === 1,
+    find: async (state) => (await find([idOf(state)]))[0]?.sealed,
+    async consume(key) {
+      const [consumed] = await consume(columnsOf(key));
+      if (consumed) return consumed;
+      const [row] = await refusal(columnsOf(key));
+      // Nothing stands in its way any longer when the connection was enabled between the two statements.
+      return { kind: row ? (row.kind ?? 'disabled') : 'foreign' };
+    },
+  };
+}
+
+function idOf(state: string): Buffer {
+  return sha256(`attempt:${state}`);
+}

@@ -1,0 +1,81 @@
+// @ts-expect-error It brings no types; what is used of it is the type Strategy.
+import DiscordStrategy from 'passport-discord';
+import type { Outbound } from '../platform/http/outbound.ts';
+import type { SecretText } from '../platform/secret-text.ts';
+import { askForJson } from './ask.ts';
+import { readCallback } from './callback.ts';
+import { type BreakerOptions, createBreaker } from './circuit-breaker.ts';
+import { discordIdentity } from './discord-user.ts';
+import { failed, failureOf } from './failure.ts';
+import { authorizationUrl, exchangeCode, type Strategy, strategyOptions, verify } from './run-strategy.ts';
+import type { Attempt, Upstream, UpstreamOutcome } from './upstream.ts';
+
+/** Of version 10 of its interface, since the one without a number changes. */
+export interface DiscordEndpoints {
+  authorization: string;
+  token: string;
+  user: string;
+}
+
+const ENDPOINTS: DiscordEndpoints = {
+  authorization: 'https://discord.com/oauth2/authorize',
+  token: 'https://discord.com/api/v10/oauth2/token',
+  user: 'https://discord.com/api/v10/users/@me',
+};
+
+const ISSUERS = ['https://discord.com'];
+
+export interface DiscordOptions {
+  clientId: string;
+  clientSecret: SecretText | string;
+  keepsTokens: boolean;
+  fetch: Outbound;
+  /** Others than Discord's own, for tests and demonstrations. */
+  endpoints?: DiscordEndpoints;
+  breaker?: BreakerOptions;
+}
+
+/** @see https://docs.discord.com/developers/topics/oauth2 */
+export function createDiscord(options: DiscordOptions): Upstream {
+  const { clientId, clientSecret, keepsTokens, fetch, endpoints = ENDPOINTS } = options;
+  const strategy: Strategy = new DiscordStrategy(
+    {
+      ...strategyOptions,
+      clientID: clientId,
+      clientSecret: '',
+      authorizationURL: endpoints.authorization,
+      tokenURL: endpoints.token,
+      scope: ['identify', 'email'],
+    },
+    verify,
+  );
+  const breaker = createBreaker(options.breaker);
+
+  async function identify(code: string, attempt: Attempt, signal: AbortSignal): Promise<UpstreamOutcome> {
+    const { tokens } = await exchangeCode(strategy, { code, attempt, clientSecret, fetch, signal });
+    const headers = { Authorization: `Bearer ${tokens.accessToken}` };
+    const identity = discordIdentity(await askForJson(fetch, endpoints.user, { headers, signal }));
+    return { kind: 'identified', identity, ...(keepsTokens && { tokens }) };
+  }
+
+  return {
+    provider: 'discord',
+    displayName: 'Discord',
+
+    begin: (attempt) =>
+      authorizationUrl(strategy, attempt, {
+        // It knows no way to prove somebody anew: the most it does is to ask whether and as whom.
+        prompt: attempt.request.freshSignIn ? 'consent' : 'none',
+      }),
+
+    async finish(response, attempt) {
+      const callback = readCallback(response, ISSUERS);
+      if ('kind' in callback) return callback;
+      try {
+        return await breaker.run((signal) => identify(callback.code, attempt, signal));
+      } catch (error) {
+        return failed(failureOf(error));
+      }
+    },
+  };
+}

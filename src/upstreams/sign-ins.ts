@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import type { Pool } from 'pg';
+import type { Audit, AuditContext } from '../audit/audit.ts';
+import { createAttemptStore, type Refusal } from './attempts.store.ts';
+import { createDisabledConnections } from './connections.store.ts';
+import { openAttempt, sealAttempt } from './sealed-attempt.ts';
+import type { Upstream, UpstreamOutcome, UpstreamRequest } from './upstream.ts';
+
+/** Milliseconds that the list of disabled connections may be old. What sends or receives a browser reads it anew. */
+const MAX_AGE = 250;
+
+export interface NamedUpstream {
+  provider: string;
+  displayName: string;
+}
+
+export type BeginOutcome = { kind: 'redirect'; url: string } | { kind: 'unknown_provider' } | { kind: 'disabled' };
+export type SignInOutcome = UpstreamOutcome | { kind: Refusal };
+
+/** Journeys to the upstreams and back, each one once. */
+export interface UpstreamSignIns {
+  /** Enabled providers in configured order. Read from the database at most 250 ms ago. */
+  list(): Promise<NamedUpstream[]>;
+  /** Configured ones, whether enabled or not. */
+  find(provider: string): NamedUpstream | undefined;
+  /** Stores the attempt (10 minutes, one-time) and answers with where to send the browser. */
+  begin(input: { provider: string; interaction: string; request: UpstreamRequest }): Promise<BeginOutcome>;
+  /** Which interaction a callback belongs to, also a late, repeated or misdelivered one: looks, does not consume. */
+  interactionOf(provider: string, state: string): Promise<string | undefined>;
+  /**
+   * One conditional statement consumes the state: right provider, right interaction, not expired, connection enabled. Then asks
+   * the upstream. `spent`: used before; `expired`: too late; `foreign`: forged, or not of this provider and interaction.
+   */
+  finish(
+    input: { provider: string; interaction: string; response: URLSearchParams },
+    by: AuditContext,
+  ): Promise<SignInOutcome>;
+}
+
+export interface UpstreamSignInsOptions {
+  pool: Pool;
+  upstreams: Upstream[];
+  audit: Pick<Audit, 'queue'>;
+  /** The one fixed address that this provider sends browsers back to. */
+  callbackUrl(provider: string): string;
+  /** Milliseconds of a clock that is never set back. */
+  now?: () => number;
+}
+
+export function createUpstreamSignIns(options: UpstreamSignInsOptions): UpstreamSignIns {
+  const { pool, upstreams, audit, callbackUrl, now = () => performance.now() } = options;
+  const byName = new Map(upstreams.map((upstream) => [upstream.provider, upstream]));
+  const attempts = createAttemptStore(pool);
+  const disabled = createDisabledConnections(pool);
+  let known: { disabled: Map<string, Date>; until: number } | undefined;
+
+  async function finish(provider: string, interaction: string, response: URLSearchParams): Promise<SignInOutcome> {
+    const upstream = byName.get(provider);
+    const state = response.get('state');
+    if (!upstream || !state) return { kind: 'foreign' };
+    const consumed = await attempts.consume({ state, provider, interaction });
+    if ('kind' in consumed) return consumed;
+    const { interaction: _, ...attempt } = openAttempt(state, consumed.sealed);
+    const outcome = await upstream.finish(response, { state, ...attempt });
+    // It may have been disabled while the upstream was asked. S-100
+    return outcome.kind === 'identified' && (await disabled()).has(provider) ? { kind: 'disabled' } : outcome;
+  }
+
+  return {
+    async list() {
+      if (!known || now() >= known.until) known = { until: now() + MAX_AGE, disabled: await disabled() };
+      const without = known.disabled;
+      return upstreams.filter(({ provider }) => !without.has(provider)).map(nameOf);
+    },
+
+    find(provider) {
+      const upstream = byName.get(provider);
+      return upstream && nameOf(upstream);
+    },
+
+    async begin({ provider, interaction, request }) {
+      const upstream = byName.get(provider);
+      if (!upstream) return { kind: 'unknown_provider' };
+      const state = randomValue();
+      const attempt = {
+        nonce: randomValue(),
+        codeVerifier: randomValue(),
+        redirectUri: callbackUrl(provider),
+        request,
+        startedAt: Math.floor(Date.now() / 1000),
+      };
+      const sealed = sealAttempt(state, { ...attempt, interaction });
+      if (!(await attempts.add({ state, provider, interaction }, sealed))) return { kind: 'disabled' };
+      return { kind: 'redirect', url: await upstream.begin({ state, ...attempt }) };
+    },
+
+    async interactionOf(_provider, state) {
+      const sealed = await attempts.find(state);
+      return sealed && openAttempt(state, sealed).interaction;
+    },
+
+    async finish({ provider, interaction, response }, by) {
+      const outcome = await finish(provider, interaction, response);
+      if (outcome.kind === 'identified' || outcome.kind === 'denied') return outcome;
+      const reason = outcome.kind === 'failed' ? outcome.reason : outcome.kind;
+      const problem = outcome.kind === 'failed' ? outcome.problem : undefined;
+      await audit.queue.upstreamSignInFailed({ provider, reason, ...(problem !== undefined && { problem }) }, by);
+      return outcome;
+    },
+  };
+}
+
+function nameOf({ provider, displayName }: Upstream): NamedUpstream {
+  return { provider, displayName };
+}
+
+/** 256 random bits; 43 characters, the fewest that PKCE takes. @see RFC 7636 section 4.1 */
+function randomValue(): string {
+  return randomBytes(32).toString('base64url');
+}

@@ -1,0 +1,350 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import type { FederatedIdentity } from '../../src/accounts/federation.ts';
+import { endAccountAccess } from '../../src/provider/revocation.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { enteredAccount, googleIdentity, withAddress } from './federation-people.ts';
+import { createPerson, PASSWORD, recordedAbout, startNode, type TestNode, useNodes } from './node.ts';
+
+const BY = { address: '192.0.2.1', requestId: 'request' };
+
+let database: TestDatabase;
+let node: TestNode;
+useNodes((nodes) => {
+  ({ database, node } = nodes);
+});
+
+const signIn = (identity: FederatedIdentity, only?: string) => node.federation.signIn(identity, BY, only);
+const create = async (identity: FederatedIdentity) => enteredAccount(await signIn(identity));
+const people = () => database.prisma.user.count();
+
+describe('a first sign-in', () => {
+  test('makes an account with the verified address and what the provider says', async () => {
+    const identity = googleIdentity();
+    const outcome = await signIn(identity);
+    expect(outcome).toEqual({
+      kind: 'created',
+      account: {
+        id: expect.any(String),
+        name: 'Kim Minji',
+        givenName: 'Minji',
+        familyName: 'Kim',
+        picture: 'https://pictures.test/minji.png',
+        locale: 'ko',
+        email: { address: identity.email!.address, verified: true },
+        isAdministrator: false,
+        state: 'active',
+        updatedAt: expect.any(Date),
+        accessGeneration: 0,
+      },
+    });
+    const { id } = enteredAccount(outcome);
+    expect(await recordedAbout(database, id)).toEqual([
+      { type: 'user.created', details: {} },
+      { type: 'user.signed_up', details: { provider: 'google' } },
+      { type: 'sign_in.succeeded', details: { amr: ['fed'], provider: 'google' } },
+    ]);
+    expect(await node.federation.list(id)).toEqual([
+      {
+        provider: 'google',
+        subject: identity.subject,
+        email: identity.email,
+        name: 'Kim Minji',
+        picture: 'https://pictures.test/minji.png',
+        createdAt: expect.any(Date),
+        lastUsedAt: expect.any(Date),
+      },
+    ]);
+    // Nobody has a password who did not choose one.
+    const attempt = { login: identity.email!.address, password: PASSWORD };
+    expect(await node.signIn.withPassword(attempt, {})).toEqual({ kind: 'refused' });
+  });
+
+  test('is refused when the subject cannot be one', async () => {
+    const before = await people();
+    for (const subject of ['', '\0', 'a\nb', 'x'.repeat(256)]) {
+      await expect(signIn(googleIdentity({ subject }))).rejects.toMatchObject({ code: 'bad_request' });
+    }
+    expect(await people()).toBe(before);
+  });
+
+  test('never says a name, picture or language that could not be typed here', async () => {
+    const account = await create(
+      googleIdentity({
+        name: `\u202eKim\u200b\nMinji\0 ${'x'.repeat(200)}`,
+        givenName: '\u200d\u2060',
+        familyName: '  ',
+        picture: 'javascript:alert(1)',
+        locale: 'not_a_locale_at_all',
+      }),
+    );
+    expect(account.name).toMatch(/^Kim Minji x{90}$/);
+    expect(account).not.toHaveProperty('givenName');
+    expect(account).not.toHaveProperty('familyName');
+    expect(account).not.toHaveProperty('picture');
+    expect(account).not.toHaveProperty('locale');
+  });
+
+  test('takes the user name as the name where there is no other, and never as what one signs in with', async () => {
+    const account = await create(googleIdentity({ provider: 'discord', name: undefined, userName: 'minji.k' }));
+    expect(account.name).toBe('minji.k');
+    expect(account).not.toHaveProperty('userName');
+  });
+});
+
+describe('S-094 S-111 without a proven address nobody is linked, made or marked as verified', () => {
+  const holder = 'holder@example.com';
+  beforeAll(async () => {
+    await createPerson(node, { email: holder });
+  });
+
+  const unproven: [string, FederatedIdentity['email'], string][] = [
+    ['no address', undefined, 'email_missing'],
+    ['an empty one', { address: '', verified: true }, 'email_missing'],
+    ['one that is none', { address: 'nobody', verified: true }, 'email_missing'],
+    ['several', { address: `${holder}, eve@example.com`, verified: true }, 'email_missing'],
+    ['a quoted local part', { address: '"holder"@example.com', verified: true }, 'email_missing'],
+    ['a letter that looks like another', { address: 'h\u043elder@example.com', verified: true }, 'email_missing'],
+    ['one that is not verified', { address: 'unverified@gmail.test', verified: false }, 'email_not_verified'],
+    ["somebody else's, not verified", { address: holder, verified: false }, 'email_not_verified'],
+    ['no flag', { address: 'flagless@gmail.test' } as unknown as FederatedIdentity['email'], 'email_not_verified'],
+    [
+      'the flag as a word',
+      { address: 'word@gmail.test', verified: 'true' } as unknown as FederatedIdentity['email'],
+      'email_not_verified',
+    ],
+  ];
+  test.each(unproven)('%s', async (_what, email, reason) => {
+    const before = await people();
+    const identity = googleIdentity({ email });
+    expect(await signIn(identity)).toEqual({ kind: 'refused', reason });
+    const { subject } = identity;
+    expect(await database.prisma.federatedIdentity.count({ where: { subject } })).toBe(0);
+    expect(await people()).toBe(before);
+    const address = await database.prisma.emailAddress.findFirst({ where: { address: holder } });
+    expect(address?.verifiedAt).toBeNull();
+  });
+});
+
+describe('S-094 an address that somebody has here asks for a proof and gives nothing', () => {
+  const spellings: [string, string, string][] = [
+    ['the same', 'kim1@example.com', 'kim1@example.com'],
+    ['capital letters', 'kim2@example.com', 'KIM2@Example.COM'],
+    ['a letter that is another form of one', 'kim3@example.com', '\u212aim3@example.com'],
+    ['wide letters', 'kim4@example.com', '\uff4bim4\uff20example.com'],
+    ['spaces around it', 'kim5@example.com', ' kim5@example.com '],
+    ['an international domain', 'kim6@bücher.example', 'kim6@xn--bcher-kva.example'],
+  ];
+  test.each(spellings)('whatever the spelling: %s', async (_how, email, said) => {
+    const { id } = await createPerson(node, { email });
+    expect(await signIn(withAddress(said))).toEqual({ kind: 'link_required', accountId: id });
+    expect(await node.federation.list(id)).toEqual([]);
+    expect((await node.accounts.find(id))?.email?.verified).toBe(false);
+    expect((await recordedAbout(database, id)).at(-1)).toEqual({
+      type: 'identity.link_required',
+      details: { provider: 'google' },
+    });
+  });
+
+  const owners: [string, Partial<Parameters<typeof createPerson>[1]>][] = [
+    ['verified', { emailVerified: true }],
+    ['without a password', { password: undefined, emailVerified: true }],
+    ['an administrator', { isAdministrator: true, emailVerified: true }],
+  ];
+  test.each(owners)('whoever has it: %s', async (_who, input) => {
+    const { id, email } = await createPerson(node, input);
+    expect(await signIn(withAddress(email))).toEqual({ kind: 'link_required', accountId: id });
+  });
+
+  test('also where the other provider has verified it before', async () => {
+    const google = googleIdentity();
+    const { id } = await create(google);
+    const discord = googleIdentity({ provider: 'discord', email: google.email });
+    expect(await signIn(discord)).toEqual({ kind: 'link_required', accountId: id });
+  });
+
+  test('also where the same provider has given it to somebody else', async () => {
+    const former = googleIdentity();
+    const { id } = await create(former);
+    expect(await signIn(googleIdentity({ email: former.email }))).toEqual({ kind: 'link_required', accountId: id });
+  });
+});
+
+describe('S-093 who comes again', () => {
+  test('is known by provider and subject, whatever the address says', async () => {
+    const identity = googleIdentity();
+    const { id } = await create(identity);
+    const other = await createPerson(node);
+    const addresses: [string, FederatedIdentity['email']][] = [
+      ['the same', identity.email],
+      ['a new one', { address: 'renamed@gmail.test', verified: true }],
+      ["another account's", { address: other.email, verified: true }],
+      ['unverified', { address: 'x@gmail.test', verified: false }],
+      ['none', undefined],
+    ];
+    for (const [, email] of addresses) {
+      const account = await signIn({ ...identity, email });
+      expect(account).toMatchObject({ kind: 'known', account: { id, email: identity.email } });
+    }
+    expect(await node.federation.list(other.id)).toEqual([]);
+    expect((await recordedAbout(database, id)).at(-1)).toEqual({
+      type: 'sign_in.succeeded',
+      details: { amr: ['fed'], provider: 'google' },
+    });
+  });
+
+  test('the same subject at another provider is somebody else', async () => {
+    const google = googleIdentity();
+    const { id } = await create(google);
+    const discord = await create({ ...googleIdentity({ provider: 'discord' }), subject: google.subject });
+    expect(discord.id).not.toBe(id);
+  });
+
+  test('subjects are compared exactly', async () => {
+    const { id } = await create(googleIdentity({ subject: 'Abc' }));
+    expect((await create(googleIdentity({ subject: 'abc' }))).id).not.toBe(id);
+    expect((await create(googleIdentity({ subject: 'Abc ' }))).id).not.toBe(id);
+  });
+
+  test('the address of the account stays; what the provider says is kept with the identity', async () => {
+    const identity = googleIdentity();
+    const { id, email } = await create(identity);
+    await signIn({ ...identity, email: { address: 'Renamed.Again@gmail.test', verified: true } });
+    expect((await node.accounts.find(id))?.email).toEqual(email);
+    const [listed] = await node.federation.list(id);
+    expect(listed!.email).toEqual({ address: 'Renamed.Again@gmail.test', verified: true });
+    await signIn({ ...identity, email: undefined });
+    expect((await node.federation.list(id))[0]!.email).toEqual({ address: 'Renamed.Again@gmail.test', verified: true });
+  });
+});
+
+describe('S-101 a disabled or deleted account lets nobody in', () => {
+  test('not by its identity', async () => {
+    const ending = startNode(database, { endAccess: endAccountAccess });
+    const identity = googleIdentity();
+    const { id } = await create(identity);
+    await ending.accounts.disable(id, {});
+    expect(await signIn({ ...identity, name: 'New Name' })).toEqual({ kind: 'refused', reason: 'account_disabled' });
+    expect((await node.accounts.find(id))?.name).toBe('Kim Minji');
+    expect((await recordedAbout(database, id)).at(-1)).toEqual({
+      type: 'sign_in.failed',
+      details: { reason: 'account_disabled', provider: 'google' },
+    });
+    await ending.accounts.enable(id, {});
+    // What was begun before is void, by this number.
+    expect(await signIn(identity)).toMatchObject({ kind: 'known', account: { id, accessGeneration: 2 } });
+    await ending.close();
+  });
+
+  test('not by its address', async () => {
+    const { id, email } = await createPerson(node);
+    await node.accounts.disable(id, {});
+    expect(await signIn(withAddress(email))).toEqual({ kind: 'refused', reason: 'account_disabled' });
+  });
+
+  test('not even when a row of the identity survived the deletion', async () => {
+    const identity = googleIdentity();
+    const { id } = await create(identity);
+    await database.prisma.user.update({ where: { id }, data: { state: 'deleted' } });
+    expect(await signIn(identity)).toEqual({ kind: 'refused', reason: 'account_disabled' });
+    expect(await signIn({ ...identity, name: 'New Name' })).toEqual({ kind: 'refused', reason: 'account_disabled' });
+  });
+
+  test('deleting forgets the identity: the person is somebody new, if the policy lets them', async () => {
+    const identity = googleIdentity();
+    const { id } = await create(identity);
+    const before = await node.federation.askForProof({ identity, accountId: id, interaction: 'uid' });
+    expect(await node.accounts.delete(id, {})).toBe('done');
+    expect(await database.prisma.federatedIdentity.count({ where: { userId: id } })).toBe(0);
+    expect(await database.prisma.pendingLink.count({ where: { userId: id } })).toBe(0);
+    expect(await node.federation.findLink(before.link, 'uid')).toBeUndefined();
+    const closed = startNode(database, { signUp: { policy: 'closed', domains: [] } });
+    expect(await closed.federation.signIn(identity, {})).toEqual({ kind: 'refused', reason: 'sign_up_closed' });
+    await closed.close();
+    expect((await create(identity)).id).not.toBe(id);
+  });
+});
+
+describe('S-102 the sign-up policy binds entry through others', () => {
+  const DOMAINS = ['example.org', 'Firma.EXAMPLE', 'bücher.example', ' spaced.example ', '', 'not a domain'];
+  const cases: [string, 'open' | 'closed' | 'domains', string, string][] = [
+    ['open', 'open', 'a1@anywhere.test', 'created'],
+    ['closed', 'closed', 'a2@anywhere.test', 'sign_up_closed'],
+    ['a policy that is none', 'everybody' as 'open', 'a3@anywhere.test', 'sign_up_closed'],
+    ['a domain of the list', 'domains', 'a4@example.org', 'created'],
+    ['in capital letters', 'domains', 'a5@EXAMPLE.ORG', 'created'],
+    ['listed in capital letters', 'domains', 'a6@firma.example', 'created'],
+    ['international, listed in letters', 'domains', 'a7@xn--bcher-kva.example', 'created'],
+    ['international, said in letters', 'domains', 'a8@BÜCHER.example', 'created'],
+    ['listed with spaces around it', 'domains', 'a9@spaced.example', 'created'],
+    ['below a domain of the list', 'domains', 'b1@sub.example.org', 'domain_not_allowed'],
+    ['ending like one', 'domains', 'b2@evilexample.org', 'domain_not_allowed'],
+    ['beginning like one', 'domains', 'b3@example.org.evil.test', 'domain_not_allowed'],
+    ['above one', 'domains', 'b4@org', 'domain_not_allowed'],
+    ['with a dot at the end', 'domains', 'b5@example.org.', 'email_missing'],
+    ['one inside the local part', 'domains', 'b6@example.org@evil.test', 'email_missing'],
+    ['a letter that looks like another', 'domains', 'b7@ex\u0430mple.org', 'domain_not_allowed'],
+    ['another domain', 'domains', 'b8@gmail.test', 'domain_not_allowed'],
+  ];
+  test.each(cases)('%s', async (_what, policy, address, expected) => {
+    const guarded = startNode(database, { signUp: { policy, domains: DOMAINS } });
+    const before = await people();
+    const outcome = await guarded.federation.signIn(withAddress(address), {});
+    expect(outcome.kind === 'refused' ? outcome.reason : outcome.kind).toBe(expected);
+    expect(await people()).toBe(expected === 'created' ? before + 1 : before);
+    await guarded.close();
+  });
+
+  test('the hosted domain that a provider claims opens nothing', async () => {
+    const guarded = startNode(database, { signUp: { policy: 'domains', domains: ['example.org'] } });
+    const identity = googleIdentity({ hostedDomain: 'example.org' });
+    expect(await guarded.federation.signIn(identity, {})).toEqual({ kind: 'refused', reason: 'domain_not_allowed' });
+    await guarded.close();
+  });
+
+  test.each(['closed', 'domains'] as const)('%s: who has an account comes in, and may prove it', async (policy) => {
+    const known = googleIdentity();
+    const { id } = await create(known);
+    const { id: provable, email } = await createPerson(node);
+    const guarded = startNode(database, { signUp: { policy, domains: [] } });
+    expect(await guarded.federation.signIn(known, {})).toMatchObject({ kind: 'known', account: { id } });
+    const outcome = await guarded.federation.signIn(withAddress(email), {});
+    expect(outcome).toEqual({ kind: 'link_required', accountId: provable });
+    await guarded.close();
+  });
+});
+
+describe('when one account has to sign in again', () => {
+  test('it does', async () => {
+    const identity = googleIdentity();
+    const { id } = await create(identity);
+    expect(await signIn(identity, id)).toMatchObject({ kind: 'known', account: { id } });
+    const { id: provable, email } = await createPerson(node);
+    expect(await signIn(withAddress(email), provable)).toEqual({ kind: 'link_required', accountId: provable });
+  });
+
+  test('nobody else is signed in, made or offered a link', async () => {
+    const { id } = await createPerson(node);
+    const stranger = googleIdentity();
+    await create(stranger);
+    const other = await createPerson(node);
+    const before = await people();
+    for (const identity of [stranger, withAddress(other.email), googleIdentity()]) {
+      expect(await signIn(identity, id)).toEqual({ kind: 'refused', reason: 'other_account' });
+    }
+    expect(await people()).toBe(before);
+  });
+});
+
+test('no address and no subject is in a log line or an audit row', async () => {
+  const quiet = startNode(database);
+  const identity = googleIdentity({
+    subject: 'unmistakable-subject',
+    email: { address: 'secret.person@x.test', verified: true },
+  });
+  const { id } = enteredAccount(await quiet.federation.signIn(identity, {}));
+  await quiet.federation.signIn(identity, {});
+  await quiet.federation.signIn({ ...identity, subject: 'unmistakable-subject-2' }, {});
+  const rows = await database.prisma.auditEvent.findMany({ where: { userId: id } });
+  expect(JSON.stringify([quiet.lines, rows])).not.toMatch(/unmistakable-subject|secret\.person/);
+  await quiet.close();
+});

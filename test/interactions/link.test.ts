@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { LinkOutcome } from '../../src/accounts/federation.ts';
+import type { SignInOutcome } from '../../src/accounts/sign-in.ts';
+import {
+  account,
+  createBrowser,
+  csrfIn,
+  LINK,
+  pendingConsent,
+  pendingLink,
+  pendingLogin,
+  type Service,
+  signedIn,
+  startService,
+  storedAccount,
+  UID,
+} from './service.ts';
+
+let service: Service;
+const interaction = `/interaction/${UID}`;
+const page = `${interaction}/link/${LINK}`;
+const password = 'four unrelated words';
+
+beforeAll(async () => {
+  service = await startService();
+});
+
+afterAll(() => service.close());
+
+beforeEach(() => {
+  const { world } = service;
+  world.pending = pendingLogin();
+  world.results.length = 0;
+  world.withPassword.mockReset().mockResolvedValue(signedIn);
+  world.findPendingLink.mockReset().mockResolvedValue(pendingLink);
+  world.completeLink.mockReset().mockResolvedValue({ kind: 'linked', account: storedAccount });
+  world.createInvitation.mockClear();
+});
+
+async function prove(fields: Record<string, string> = { password }) {
+  const browser = createBrowser(service.issuer);
+  const opened = await browser.get(page);
+  return { browser, opened, answer: await browser.post(page, { csrf: csrfIn(opened), ...fields }) };
+}
+
+describe('the page', () => {
+  test('says which provider and which account, and no more of the account than the address', async () => {
+    const { status, html, headers } = await createBrowser(service.issuer).get(page);
+    expect(status).toBe(200);
+    expect(html).toContain('<h1>Link Google to your account</h1>');
+    expect(html).toMatch(/name="email"[^>]+autocomplete="username"[^>]+value="jiwoo@maru.example" readonly/);
+    expect(html).not.toMatch(/Kim Jiwoo|0198f0aa/);
+    expect(html).toContain(`href="${interaction}"`);
+    expect(headers.get('Cache-Control')).toBe('no-store');
+    expect(service.world.findPendingLink.mock.calls).toEqual([[LINK, UID]]);
+  });
+
+  test('of an account without a password says whom to ask, and has no form', async () => {
+    const { account, provider } = pendingLink;
+    service.world.findPendingLink.mockResolvedValue({ provider, account: { ...account, hasPassword: false } });
+    const { status, html } = await createBrowser(service.issuer).get(page);
+    expect([status, html.includes('<form'), html.includes('invitation link')]).toEqual([200, false, true]);
+    expect(html).toContain(`href="${interaction}"`);
+  });
+
+  test('S-154 is for this browser’s interaction only', async () => {
+    const answer = await createBrowser(service.issuer).get(`/interaction/${'x'.repeat(43)}/link/${LINK}`);
+    expect(answer.status).toBe(400);
+    expect(service.world.findPendingLink).not.toHaveBeenCalled();
+  });
+
+  test('is in both languages', async () => {
+    const { html } = await createBrowser(service.issuer, { 'Accept-Language': 'ko' }).get(page);
+    expect(html).toContain('<h1>Google 계정 연결</h1>');
+  });
+});
+
+describe('S-094 S-103 the password of that account', () => {
+  test('links, once, and signs in with all that was done', async () => {
+    const { answer } = await prove({ email: 'somebody-else', password });
+    expect([answer.status, answer.headers.get('Location')]).toEqual([303, '/authorize/resumed']);
+    expect(service.world.withPassword.mock.calls[0]![0]).toEqual({ login: 'jiwoo@maru.example', password });
+    expect(service.world.completeLink.mock.calls[0]).toMatchObject([
+      { link: LINK, interaction: UID, accountId: account.id },
+      { address: '127.0.0.1' },
+    ]);
+    // As of when the password was compared.
+    const login = { accountId: account.id, accessGeneration: 3, amr: ['fed', 'pwd'], provider: 'google' };
+    expect(service.world.results).toEqual([{ login }]);
+    expect(answer.cookies.some((line) => line.startsWith('daemun_device='))).toBe(true);
+  });
+
+  test('is nobody else’s: an address can change hands', async () => {
+    const other = { ...account, id: 'another' };
+    service.world.withPassword.mockResolvedValue({ ...signedIn, account: other } as SignInOutcome);
+    const { answer } = await prove();
+    expect(answer.status).toBe(422);
+    expect([service.world.completeLink.mock.calls, service.world.results, answer.cookies]).toEqual([[], [], []]);
+  });
+
+  test('S-119 that must be changed links nothing yet', async () => {
+    service.world.withPassword.mockResolvedValue({ ...signedIn, mustChangePassword: true } as SignInOutcome);
+    const { answer } = await prove();
+    expect(answer.headers.get('Location')).toBe(`/set-password/invitation-token?interaction=${UID}`);
+    expect([service.world.completeLink.mock.calls, service.world.results]).toEqual([[], []]);
+  });
+
+  const refusals: [SignInOutcome, number, string][] = [
+    [{ kind: 'refused' }, 422, 'The password isn’t right'],
+    [{ kind: 'disabled' }, 403, 'This account has been disabled'],
+    [{ kind: 'throttled', retryAfter: 120 }, 429, 'Please wait 2 minutes'],
+    [{ kind: 'busy', retryAfter: 2 }, 503, 'Please try again in 2 seconds'],
+  ];
+
+  test.each(refusals)('with the outcome %j is asked for again', async (outcome, status, words) => {
+    service.world.withPassword.mockResolvedValue(outcome);
+    const { answer } = await prove();
+    expect([answer.status, answer.html.includes(words), answer.html.includes(password)]).toEqual([status, true, false]);
+    expect(answer.headers.get('Retry-After')).toBe('retryAfter' in outcome ? String(outcome.retryAfter) : null);
+    expect([service.world.completeLink.mock.calls, service.world.results]).toEqual([[], []]);
+  });
+
+  test('that is empty is not tried', async () => {
+    const { answer } = await prove({ password: '' });
+    expect([answer.status, answer.html.includes('id="password-problem"')]).toEqual([422, true]);
+    expect(service.world.withPassword).not.toHaveBeenCalled();
+  });
+});
+
+describe('S-103 a link', () => {
+  test.each(['GET', 'POST'])('that is not there is a page that leads back to the sign-in: %s', async (method) => {
+    const browser = createBrowser(service.issuer);
+    const csrf = csrfIn(await browser.get(page));
+    service.world.findPendingLink.mockResolvedValue(undefined);
+    const answer = method === 'GET' ? await browser.get(page) : await browser.post(page, { csrf, password });
+    expect([answer.status, answer.html.includes('This step has expired')]).toEqual([410, true]);
+    expect(answer.html).toContain(`href="${interaction}"`);
+    expect(service.world.withPassword).not.toHaveBeenCalled();
+  });
+
+  const lost: [LinkOutcome, (string | null)[], number, string][] = [
+    [{ kind: 'spent' }, [null], 410, 'This step has expired'],
+    [{ kind: 'taken' }, [`${interaction}/upstream/google/taken`], 409, 'This Google account is linked already'],
+    [
+      { kind: 'refused', reason: 'account_disabled' },
+      [`${interaction}/upstream/google/account-disabled`],
+      403,
+      'This account has been disabled',
+    ],
+  ];
+
+  test.each(lost)('that ends as %j signs nobody in', async (outcome, [location], status, title) => {
+    service.world.completeLink.mockResolvedValue(outcome);
+    const { answer, browser } = await prove();
+    expect(answer.headers.get('Location')).toBe(location);
+    const shown = location ? await browser.get(location) : answer;
+    expect([shown.status, shown.html.includes(`<h1>${title}</h1>`)]).toEqual([status, true]);
+    expect(service.world.results).toEqual([]);
+  });
+
+  test('S-143 is not proven while something else is asked', async () => {
+    const browser = createBrowser(service.issuer);
+    const csrf = csrfIn(await browser.get(page));
+    service.world.pending = pendingConsent();
+    const answer = await browser.post(page, { csrf, password });
+    expect([answer.status, answer.headers.get('Location')]).toEqual([303, interaction]);
+    expect(service.world.withPassword).not.toHaveBeenCalled();
+  });
+});
