@@ -1,5 +1,6 @@
-// What `npm run demo` runs: the provider, a sample web application that signs people in with it, and a sample API that trusts its
-// tokens. Each is a process of its own, registered through the same commands an operator would type.
+// What `npm run demo` runs: the provider, a sample web application that signs people in with it, a sample API that trusts its
+// tokens, and a stand-in for Google and Discord. Each is a process of its own, registered through the same commands an operator
+// would type.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +14,7 @@ requireNode();
 await prepare();
 // The demo compiles the packages and the examples too; the service's own output is already there.
 buildExamples();
-if (existsSync('.env')) process.loadEnvFile('.env');
+readSettings();
 
 const port = Number(process.env.PORT ?? 3000);
 const webAppPort = Number(process.env.DEMO_WEB_APP_PORT ?? 4000);
@@ -21,12 +22,18 @@ const apiPort = Number(process.env.DEMO_API_PORT ?? 4001);
 const issuer = process.env.ISSUER ?? `http://localhost:${port}`;
 const webApp = `http://localhost:${webAppPort}`;
 const api = `http://localhost:${apiPort}`;
+// As the stand-in listens: on 127.0.0.1 alone.
+const upstreams = `http://127.0.0.1:${process.env.DEMO_UPSTREAMS_PORT ?? 4002}`;
+const pretends = !['GOOGLE_CLIENT_ID', 'DISCORD_CLIENT_ID', 'DANGEROUSLY_UPSTREAMS_AT'].some(
+  (name) => process.env[name],
+);
 
 const children = [];
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
 
-start('dist/main.js', { ISSUER: issuer, PORT: String(port) });
+const pretended = pretends ? await startUpstreams() : {};
+start('dist/main.js', { ISSUER: issuer, PORT: String(port), ...pretended });
 await until(`${issuer}/.well-known/openid-configuration`);
 registerResourceServer();
 const secret = registerClient();
@@ -41,10 +48,48 @@ start('examples/web-app/dist/server.js', {
 });
 await until(webApp);
 await until(`${api}/.well-known/oauth-protected-resource`);
+const pretendedSteps = `
+"Continue with Google" and "Continue with Discord" lead to ${upstreams}, which only pretends to be either:
+choose who to be there, and allow the sample application to know it. No account anywhere is needed.`;
 console.log(`
-The sample application is at ${webApp} — press "Sign in".
+The sample application is at ${webApp} — press "Sign in".${pretends ? pretendedSteps : ''}
 The sample API is at         ${api} — it checks tokens by ${issuer}/.well-known/jwks.json alone.
-Stop all three with Ctrl+C.`);
+The demo keeps its data in   ${process.env.DATA_DIR ?? 'the database of DATABASE_URL'}.
+Stop everything with Ctrl+C.`);
+
+/** Pretended people must never get into the data of `npm start`: where that is, `.env` says, so the demo does not read it there. */
+function readSettings() {
+  const places = [
+    'DATABASE_URL',
+    'MIGRATION_DATABASE_URL',
+    'DAEMUN_DATABASE_POOL_SIZE',
+    'DATA_DIR',
+    'KEY_ENCRYPTION_KEY',
+  ];
+  const own = [...places, 'KEYS_DIR'].flatMap((name) => [name, `${name}_FILE`]);
+  const given = new Set(own.filter((name) => process.env[name]));
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  for (const name of own) if (!given.has(name)) delete process.env[name];
+  const isGiven = (name) => given.has(name) || given.has(`${name}_FILE`);
+  if (!isGiven('DATABASE_URL')) process.env.DATA_DIR ??= join(root, 'data/demo');
+  if (!isGiven('KEY_ENCRYPTION_KEY')) process.env.KEYS_DIR ??= join(root, 'data/demo/keys');
+}
+
+/** What makes Daemun take the stand-in for both providers. */
+async function startUpstreams() {
+  const secret = 'known to everybody who reads this';
+  start('scripts/demo-upstreams.mjs', { PORT: new URL(upstreams).port, CLIENT_SECRET: secret });
+  await until(`${upstreams}/google/oauth2/v3/certs`);
+  return {
+    GOOGLE_CLIENT_ID: 'google-client',
+    GOOGLE_CLIENT_SECRET: secret,
+    DISCORD_CLIENT_ID: 'discord-client',
+    DISCORD_CLIENT_SECRET: secret,
+    DANGEROUSLY_UPSTREAMS_AT: upstreams,
+    DAEMUN_SIGN_UP: 'open',
+    DAEMUN_SIGN_UP_DOMAINS: '',
+  };
+}
 
 function start(file, environment) {
   const child = spawn(process.execPath, [join(root, file)], {

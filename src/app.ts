@@ -12,6 +12,7 @@ import { createInteractionRoutes } from './interactions/interactions.routes.ts';
 import { registerPlayground, retirePlayground } from './interactions/playground-client.ts';
 import { createProtocolScreens } from './interactions/protocol-screens.ts';
 import { loadScreens } from './interactions/screens.ts';
+import { callbackPath } from './interactions/upstream-paths.ts';
 import { requestContext } from './platform/http/context.ts';
 import { createCsrf } from './platform/http/csrf.ts';
 import { errors } from './platform/http/errors.ts';
@@ -94,7 +95,7 @@ export async function createServiceOn(services: Services, config: Config): Promi
     pool: database.pool,
     upstreams: services.upstreams,
     audit,
-    callbackUrl: (provider) => `${issuer}/callback/${provider}`,
+    callbackUrl: (provider) => `${issuer}${callbackPath(provider)}`,
   });
   const tokenVault = createTokenVault({ pool: database.pool, encryption: services.keyEncryption });
   await (config.playground ? registerPlayground(clients, issuer) : retirePlayground(clients));
@@ -110,9 +111,12 @@ export async function createServiceOn(services: Services, config: Config): Promi
     oneTimeLinks,
     upstreams,
     federation: services.federation,
-    ...(config.upstreams.keepsTokens && { keepTokens: tokenVault.keep }),
+    ...(config.upstreams.keepsTokens && { tokenVault }),
     csrf: createCsrf({ key: secrets.csrfKey, issuer }),
     limitSignIns: limitByAddress('sign-in pages', config.limits.signInPerAddressPerMinute, 60),
+    limitDepartures: limitByAddress('upstream departures', config.limits.strangersPerAddressPerMinute, 60),
+    // Each sign-in comes by two addresses.
+    limitReturns: limitByAddress('upstream returns', 2 * config.limits.strangersPerAddressPerMinute, 60),
     setupNeeded: async () => !(await accounts.hasAdministrator()),
     fetchPicture: createPictureFetcher({ allowLoopback: !production }),
     ...(!production && { mail: services.mail }),

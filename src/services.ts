@@ -68,8 +68,8 @@ export async function openServices(config: Config): Promise<Services> {
     const { session, sessionIdle = session } = config.lifetimes;
     const sessions = createUserSessions({ database, audit, logger, lifetime: sessionIdle, endSession });
     const consents = createConsents({ database, audit, endConsent });
-    const { dangerouslyAt: standInAt, keepsTokens, ...settings } = config.upstreams;
-    const upstreams = createUpstreams({
+    const { dangerouslyAt: standInAt, keepsTokens, providers: settings } = config.upstreams;
+    const upstreams = await createUpstreams({
       settings,
       keepsTokens,
       fetch: createOutbound({ allowLoopback: standInAt !== undefined }),

@@ -32,6 +32,8 @@ export interface ParsedIdentity {
   provider: string;
   subject: string;
   email?: EmailAddress & { verified: boolean };
+  /** The domain that the provider itself answers for. */
+  hostedDomain?: string;
   profile: SaidProfile;
 }
 
@@ -39,11 +41,24 @@ export interface ParsedIdentity {
 export function parseFederatedIdentity(identity: FederatedIdentity): ParsedIdentity | undefined {
   const { provider, subject, name, userName, givenName, familyName, picture, locale } = identity;
   if (subject === '' || subject.length > LONGEST_SUBJECT || hasInvisibleCharacters(subject)) return undefined;
-  const parsed = identity.email && parseEmailAddress(identity.email.address);
+  const { email, hostedDomain } = identity;
+  const parsed = email && isAsProven(email.address) ? parseEmailAddress(email.address) : undefined;
   return {
     provider,
     subject,
-    ...(parsed?.kind === 'valid' && { email: { ...parsed.email, verified: identity.email?.verified === true } }),
+    ...(parsed?.kind === 'valid' && { email: { ...parsed.email, verified: email?.verified === true } }),
+    ...(hostedDomain !== undefined && { hostedDomain }),
     profile: fitProfile({ name: name?.trim() ? name : userName, givenName, familyName, picture, locale }),
   };
+}
+
+/**
+ * What people type may be written in many ways. What a provider has verified is one mailbox, and another way to write it is the
+ * mailbox of somebody else.
+ */
+function isAsProven(said: string): boolean {
+  const address = said.trim();
+  const at = address.lastIndexOf('@');
+  const domain = address.slice(at + 1);
+  return /^[\x21-\x7e]+$/.test(address.slice(0, at)) && domain.normalize('NFKC') === domain;
 }

@@ -79,7 +79,7 @@ export function createFederation(options: FederationOptions): Federation {
   ): Promise<FederatedOutcome | undefined> {
     const known = await finder.find(identity);
     if (known) return enter(known, identity, by, only);
-    const { provider, email } = identity;
+    const { provider, email, hostedDomain } = identity;
     const refuse = (reason: FederatedRefusal, userId?: string) => refused({ provider, userId, reason }, by);
     if (!email) return refuse('email_missing');
     if (!email.verified) return refuse('email_not_verified');
@@ -92,7 +92,7 @@ export function createFederation(options: FederationOptions): Federation {
       await audit.queue.identityLinkRequired({ userId: holder.id, provider }, by);
       return { kind: 'link_required', accountId: holder.id };
     }
-    const objection = mayStart(email);
+    const objection = mayStart(email, hostedDomain);
     if (objection) return refuse(objection);
     const account = await takeTurns(email.key, () => signUp({ database, audit }, { ...identity, email }, by));
     return account && { kind: 'created', account };

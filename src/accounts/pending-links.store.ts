@@ -19,7 +19,7 @@ interface PendingRow {
   userId: string;
   provider: string;
   subject: string;
-  identity: Pick<ParsedIdentity, 'email' | 'profile'> & { accessGeneration: number };
+  identity: Pick<ParsedIdentity, 'email' | 'profile'> & { accessGeneration: number; sealedTokens?: string };
 }
 
 export interface PendingLink {
@@ -28,6 +28,8 @@ export interface PendingLink {
   identity: ParsedIdentity & { email: NonNullable<ParsedIdentity['email']> };
   /** Of the account, when the link was asked for. */
   accessGeneration: number;
+  /** What the upstream handed out. Only its keeper can open it. S-099 */
+  sealedTokens?: string;
 }
 
 /** Only for an active account that has this address; otherwise nothing is kept, and the link leads nowhere. */
@@ -36,8 +38,9 @@ export async function insertPendingLink(
   { link, interaction }: LinkKey,
   { provider, subject, email, profile }: PendingLink['identity'],
   userId: string,
+  sealedTokens?: string,
 ): Promise<void> {
-  const said = JSON.stringify({ email, profile });
+  const said = JSON.stringify({ email, profile, sealedTokens });
   await tx.$executeRaw`
     INSERT INTO pending_links (id, interaction, user_id, provider, subject, identity, expires_at)
     SELECT ${digestOfLink(link)}, ${digestOfInteraction(interaction)}, u.id, ${provider}, ${subject},
@@ -79,6 +82,10 @@ export async function consumePendingLink(
       AND EXISTS (SELECT 1 FROM email_addresses e WHERE e.user_id = p.user_id AND e.address_key = p.identity->'email'->>'key')
       AND NOT EXISTS (SELECT 1 FROM upstream_connections c WHERE c.provider = p.provider AND c.disabled_at IS NOT NULL)
     RETURNING user_id AS "userId", provider, subject, identity`;
+  // Kept elsewhere from now on, or nowhere.
+  if (row?.identity.sealedTokens !== undefined) {
+    await tx.$executeRaw`UPDATE pending_links SET identity = identity - 'sealedTokens' WHERE id = ${digestOfLink(link)}`;
+  }
   return row && pendingLinkOf(row);
 }
 
@@ -99,6 +106,11 @@ export async function verifyAddress(tx: Transaction, userId: string, addressKey:
 }
 
 function pendingLinkOf({ userId, provider, subject, identity }: PendingRow): PendingLink {
-  const { accessGeneration, profile, email } = identity;
-  return { userId, accessGeneration, identity: { provider, subject, profile, email: email! } };
+  const { accessGeneration, profile, email, sealedTokens } = identity;
+  return {
+    userId,
+    accessGeneration,
+    identity: { provider, subject, profile, email: email! },
+    ...(sealedTokens !== undefined && { sealedTokens }),
+  };
 }

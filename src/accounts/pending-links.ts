@@ -19,12 +19,19 @@ import {
 import { createTurns } from './turns.ts';
 
 export type LinkOutcome =
-  | { kind: 'linked'; account: StoredAccount }
+  | { kind: 'linked'; account: StoredAccount; waited?: WaitingTokens }
   /** Used, expired, voided, of another interaction or account. */
   | { kind: 'spent' }
   /** The identity got another owner meanwhile. */
   | { kind: 'taken' }
   | { kind: 'refused'; reason: 'account_disabled' };
+
+/** What waited with the link, as it was given, and whose it is. */
+export interface WaitingTokens {
+  provider: string;
+  subject: string;
+  sealedTokens: string;
+}
 
 /** Nothing that is shown comes from the account: so far it is only proven that somebody has its address. */
 export interface FoundLink {
@@ -45,6 +52,8 @@ export interface PendingLinks {
     identity: FederatedIdentity;
     accountId: string;
     interaction: string;
+    /** Stored as it is, until the link is completed or void. */
+    sealedTokens?: string;
   }): Promise<{ link: string }>;
   findLink(link: string, interaction: string): Promise<FoundLink | undefined>;
   completeLink(input: { link: string; interaction: string; accountId: string }, by: AuditContext): Promise<LinkOutcome>;
@@ -71,7 +80,10 @@ export function createPendingLinks({ database, audit, notify, displayName }: Pen
       return { kind: 'refused', reason: 'account_disabled' };
     }
     if (owner.accessGeneration !== pending.accessGeneration) return { kind: 'spent' };
-    return link(tx, pending, by);
+    const outcome = await link(tx, pending, by);
+    const { identity, sealedTokens } = pending;
+    if (outcome.kind !== 'linked' || sealedTokens === undefined) return outcome;
+    return { ...outcome, waited: { provider: identity.provider, subject: identity.subject, sealedTokens } };
   }
 
   async function link(tx: Transaction, { userId, identity }: PendingLink, by: AuditContext): Promise<LinkOutcome> {
@@ -99,13 +111,13 @@ export function createPendingLinks({ database, audit, notify, displayName }: Pen
   }
 
   return {
-    async askForProof({ identity, accountId, interaction }) {
+    async askForProof({ identity, accountId, interaction, sealedTokens }) {
       const link = generateOneTimeToken();
       const parsed = parseFederatedIdentity(identity);
       // Anything else is never linked, whoever asks for it. S-094
       if (parsed?.email?.verified && isAccountId(accountId)) {
         const { email } = parsed;
-        await insertPendingLink(prisma, { link, interaction }, { ...parsed, email }, accountId);
+        await insertPendingLink(prisma, { link, interaction }, { ...parsed, email }, accountId, sealedTokens);
       }
       return { link };
     },

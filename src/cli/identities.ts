@@ -34,7 +34,7 @@ export function addIdentityCommands(users: Command, context: CommandContext): vo
     .command('unlink-identity')
     .description('take from a person the accounts they have at a provider; sessions that began with them stay')
     .argument('<user>', 'id, e-mail address or user name')
-    .argument('<provider>', 'google or discord')
+    .argument('<provider>', 'as `daemun users identities` names it')
     .option('--subject <subject>', 'only this one of several at the same provider')
     .option('--json', 'print JSON')
     .action(async (login: string, provider: string, { subject, json = false }: UnlinkOptions) => {

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import { callbackPath } from '../interactions/upstream-paths.ts';
 import { BY_COMMAND_LINE } from './by-command-line.ts';
 import type { CommandContext } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { print, tableOf } from './output.ts';
 
 const HELP = `
-Which providers there are is configuration: GOOGLE_CLIENT_ID, DISCORD_CLIENT_ID and what belongs to them.
+Which providers there are is configuration: docs/upstreams.md says how each is set up.
 
 Examples:
   daemun upstreams list
@@ -20,17 +21,19 @@ export function addUpstreamCommands(program: Command, context: CommandContext): 
 
   upstreams
     .command('list')
-    .description('list those that are configured, and whether they are open')
+    .description('list those that are configured, whether they are open, and the redirect URI to register at each')
     .option('--json', 'print JSON')
     .action(async ({ json = false }: { json?: boolean }) => {
-      const { upstreamConnections } = await context.services();
-      const all = await upstreamConnections.list();
+      const { issuer, upstreamConnections } = await context.services();
+      const all = (await upstreamConnections.list()).map((connection) => {
+        return { ...connection, redirectUri: `${issuer}${callbackPath(connection.provider)}` };
+      });
       print(context, json, { upstreams: all }, () => {
-        if (all.length === 0) return 'No provider is configured. docs/federation.md says how one is.';
-        const rows = all.map(({ provider, displayName, disabledAt }) => {
-          return [provider, displayName, disabledAt ? 'disabled' : 'enabled', disabledAt];
+        if (all.length === 0) return 'No provider is configured. docs/upstreams.md says how one is.';
+        const rows = all.map(({ provider, displayName, disabledAt, redirectUri }) => {
+          return [provider, displayName, disabledAt ? 'disabled' : 'enabled', disabledAt, redirectUri];
         });
-        return tableOf(['PROVIDER', 'NAME', 'STATE', 'SINCE'], rows);
+        return tableOf(['PROVIDER', 'NAME', 'STATE', 'SINCE', 'REDIRECT URI'], rows);
       });
     });
 
@@ -41,7 +44,7 @@ export function addUpstreamCommands(program: Command, context: CommandContext): 
     upstreams
       .command(verb)
       .description(effect)
-      .argument('<provider>', 'google or discord')
+      .argument('<provider>', 'as `daemun upstreams list` names it')
       .option('--json', 'print JSON')
       .action(async (provider: string, { json = false }: { json?: boolean }) => {
         const { upstreamConnections } = await context.services();

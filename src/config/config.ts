@@ -1,4 +1,5 @@
 import type { SecretText } from '../platform/secret-text.ts';
+import type { ProvidersConfig } from './provider-variables.ts';
 
 /** What the rest of the service sees. Pieces are passed on as plain arguments; only this folder knows variables. */
 export interface Config {
@@ -38,8 +39,7 @@ export type DatabaseConfig =
 
 /** Who else says who people are. Those without credentials are not offered. */
 export interface UpstreamsConfig {
-  google?: { clientId: string; clientSecret: SecretText; hostedDomains: string[] };
-  discord?: { clientId: string; clientSecret: SecretText };
+  providers: ProvidersConfig;
   keepsTokens: boolean;
   /** Stands in for all of them. Never in production. */
   dangerouslyAt?: string;

@@ -1,3 +1,4 @@
+import { type ProviderVariableName, providerVariables } from './provider-variables.ts';
 import { upstreamVariables } from './upstream-variables.ts';
 import {
   accentColor,
@@ -204,7 +205,7 @@ export const sections = {
       schema: integer(1, 1_000_000),
     }),
   },
-  'Sign-in through others': upstreamVariables,
+  'Sign-in through others': { ...providerVariables, ...upstreamVariables },
   'Look and feel': {
     DAEMUN_BRAND_NAME: variable({
       type: 'text',
@@ -252,14 +253,13 @@ export const sections = {
     DANGEROUSLY_UPSTREAMS_AT: variable({
       type: 'URL',
       meaning:
-        'An origin on this very machine, such as `http://localhost:4002`, that stands in for Google and Discord: whatever answers there says who people are. Warns at every start. Refused in production.',
+        'An origin on this very machine, such as `http://localhost:4002`, that stands in for every provider that people sign in with: whatever answers there says who people are. Warns at every start. Refused in production.',
       schema: loopbackOrigin,
     }),
   },
 };
 
-/** The same, by name. */
-export const variables = {
+const byName = {
   ...sections['Where it runs'],
   ...sections.Database,
   ...sections.Secrets,
@@ -269,6 +269,9 @@ export const variables = {
   ...sections['Look and feel'],
   ...sections['Testing against it'],
 };
+
+/** The same, by name. */
+export const variables: typeof byName & Record<ProviderVariableName, Variable> = byName;
 
 export type VariableName = keyof typeof variables;
 /** Undefined where neither given nor with a default. */

@@ -47,13 +47,13 @@ export interface InteractionsOptions {
   upstreams: SignsInElsewhere;
   federation: Federates;
   /** Only where upstreams' tokens are to be kept. */
-  keepTokens?: KeepsTokens;
+  tokenVault?: KeepsTokens;
   csrf: Csrf;
-  /**
-   * Throws `tooManyRequests` when this address tries too many links, or leaves for too many sign-ins elsewhere. Passwords have a limit
-   * of their own, inside `signIn`.
-   */
+  /** Throws `tooManyRequests` when this address tries too many links. Passwords have a limit of their own, inside `signIn`. */
   limitSignIns: Middleware;
+  /** The same for who leaves for an upstream, which keeps a row, and for who says to come back from one, which records one. */
+  limitDepartures: Middleware;
+  limitReturns: Middleware;
   /** Whether there is no administrator yet. */
   setupNeeded(): Promise<boolean>;
   fetchPicture: FetchPicture;
@@ -63,7 +63,7 @@ export interface InteractionsOptions {
 
 /** Every address of the hosted screens. */
 export function createInteractionRoutes(options: InteractionsOptions): Router {
-  const { screens, issuer, identityProvider, csrf, production, limitSignIns } = options;
+  const { screens, issuer, identityProvider, csrf, production, limitSignIns, limitReturns } = options;
   const secure = issuer.startsWith('https:');
   const hasPlayground = options.playground && !production;
   const mail = production ? undefined : options.mail;
@@ -112,10 +112,11 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   routes.get('/interaction/:uid/logo', pending(), logo.show);
   routes.post('/interaction/:uid/login', form, pending('login'), login.submit);
   routes.post('/interaction/:uid/upstream/:provider', form, pending('login'), upstreamStart.submit);
-  routes.get('/callback/:provider', upstreamCallback);
+  routes.get('/callback/:provider', limitReturns, upstreamCallback);
   routes.get('/callback/:provider/:problem', upstreamError.showLost);
   routes.get(
     '/interaction/:uid/upstream/:provider',
+    limitReturns,
     findReturning(options.upstreams, pending('login')),
     upstreamReturn,
   );

@@ -8,7 +8,7 @@ import { firstChangePassword } from './first-change-password.ts';
 import { formOf, interactionPath, pendingOf } from './guards.ts';
 import { answerToRefused, type RefusedPassword } from './password-refusal.ts';
 import { initialOf } from './person-view.ts';
-import type { Federates, InvitesAccounts, SignsIn, SignsInElsewhere } from './ports.ts';
+import type { Federates, InvitesAccounts, KeepsTokens, SignsIn, SignsInElsewhere } from './ports.ts';
 import type { Screens } from './screens.ts';
 import { toProblem } from './upstream-error.ts';
 import { linkPath } from './upstream-paths.ts';
@@ -21,6 +21,7 @@ interface LinkOptions {
   upstreams: Pick<SignsInElsewhere, 'find'>;
   federation: Pick<Federates, 'findLink' | 'completeLink'>;
   signIn: SignsIn;
+  tokenVault?: KeepsTokens;
   oneTimeLinks: InvitesAccounts;
   csrf: Csrf;
   deviceCookie: DeviceCookie;
@@ -38,7 +39,8 @@ const WRONG: Problems = {
  * account here first. S-094, S-103, S-104
  */
 export function createLink(options: LinkOptions) {
-  const { screens, identityProvider, upstreams, federation, signIn, oneTimeLinks, csrf, deviceCookie } = options;
+  const { screens, identityProvider, upstreams, federation, signIn, tokenVault, oneTimeLinks, csrf, deviceCookie } =
+    options;
 
   async function findLink(ctx: Context) {
     const found = await federation.findLink(ctx.params.link, pendingOf(ctx).uid);
@@ -108,6 +110,7 @@ export function createLink(options: LinkOptions) {
       if (outcome.kind === 'spent') return options.showLinkSpent(ctx);
       if (outcome.kind === 'taken') return toProblem(ctx, uid, provider, 'taken');
       if (outcome.kind === 'refused') return toProblem(ctx, uid, provider, 'account-disabled');
+      if (outcome.waited) await tokenVault?.keepSealed(outcome.waited, outcome.waited.sealedTokens);
       // Of when the password was compared: whatever ended access since then ends this too.
       const { accessGeneration } = proven;
       const amr = [BY_UPSTREAM, ...proven.amr];

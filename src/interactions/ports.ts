@@ -4,7 +4,7 @@ import type { OneTimeLinks } from '../accounts/one-time-links.ts';
 import type { SignIn } from '../accounts/sign-in.ts';
 import type { Mailbox } from '../platform/mail.ts';
 import type { UpstreamSignIns } from '../upstreams/sign-ins.ts';
-import type { UpstreamIdentity, UpstreamTokens } from '../upstreams/upstream.ts';
+import type { TokenVault } from '../upstreams/token-vault.ts';
 
 // What the screens ask of the rest of the service, no more. app.ts hands in the real things.
 
@@ -23,10 +23,10 @@ export type OpensLinks = Pick<OneTimeLinks, 'find' | 'completeSetup' | 'complete
 export type KeepsMail = Pick<Mailbox, 'list'>;
 
 /** Other providers that people may prove themselves at. */
-export type SignsInElsewhere = Pick<UpstreamSignIns, 'list' | 'find' | 'begin' | 'interactionOf' | 'finish'>;
+export type SignsInElsewhere = Pick<UpstreamSignIns, 'list' | 'find' | 'begin' | 'interactionOf' | 'fateOf' | 'finish'>;
 
 /** Who somebody known elsewhere is here. */
 export type Federates = Pick<Federation, 'signIn' | 'askForProof' | 'findLink' | 'completeLink'>;
 
 /** Where the operator wants an upstream's tokens kept. */
-export type KeepsTokens = (identity: UpstreamIdentity, tokens: UpstreamTokens) => Promise<unknown>;
+export type KeepsTokens = Pick<TokenVault, 'keep' | 'seal' | 'keepSealed'>;

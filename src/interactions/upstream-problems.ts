@@ -61,6 +61,8 @@ export type UpstreamProblem = keyof typeof PROBLEMS;
 export const LOST_PROBLEMS = {
   unknown: { status: 400, title: { key: 'upstream.unknown.title' }, text: { key: 'upstream.unknown.text' } },
   invalid: { status: 400, title: { key: 'upstream.invalid.title' }, text: { key: 'upstream.lost.text' } },
+  spent: { status: 400, title: { key: 'upstream.spent.title' }, text: { key: 'upstream.over.text' } },
+  expired: { status: 400, title: { key: 'upstream.expired.title' }, text: { key: 'upstream.lost.text' } },
   unfinished: { status: 400, title: { key: 'upstream.unfinished.title' }, text: { key: 'upstream.lost.text' } },
   'other-browser': {
     status: 400,

@@ -9,7 +9,7 @@ import { pendingOf, seeOther } from './guards.ts';
 import type { Federates, FindsAccounts, KeepsTokens, SignsInElsewhere } from './ports.ts';
 import { toLostProblem, toProblem } from './upstream-error.ts';
 import { linkPath } from './upstream-paths.ts';
-import { problemOfAnswer, REFUSALS, type UpstreamProblem } from './upstream-problems.ts';
+import { type LostProblem, problemOfAnswer, REFUSALS, type UpstreamProblem } from './upstream-problems.ts';
 import { readUpstreamResponse } from './upstream-response.ts';
 import type { UpstreamVisits } from './upstream-visit.ts';
 
@@ -18,13 +18,13 @@ interface UpstreamReturnOptions {
   accounts: FindsAccounts;
   upstreams: Pick<SignsInElsewhere, 'find' | 'finish'>;
   federation: Pick<Federates, 'signIn' | 'askForProof'>;
-  keepTokens?: KeepsTokens;
+  tokenVault?: KeepsTokens;
   visits: UpstreamVisits;
 }
 
 /** GET /interaction/:uid/upstream/:provider: back from there, in the browser that left. */
 export function createUpstreamReturn(options: UpstreamReturnOptions) {
-  const { identityProvider, accounts, upstreams, federation, keepTokens, visits } = options;
+  const { identityProvider, accounts, upstreams, federation, tokenVault, visits } = options;
   const goTo = (ctx: Context, problem: UpstreamProblem) =>
     toProblem(ctx, pendingOf(ctx).uid, ctx.params.provider, problem);
 
@@ -43,10 +43,12 @@ export function createUpstreamReturn(options: UpstreamReturnOptions) {
     const accountId = outcome.kind === 'link_required' ? outcome.accountId : outcome.account.id;
     if (only !== undefined && accountId !== only) return goTo(ctx, 'other-account');
     if (outcome.kind === 'link_required') {
-      const { link } = await federation.askForProof({ identity, accountId, interaction: uid });
+      const sealedTokens = tokens && tokenVault?.seal(identity, tokens);
+      const waiting = { identity, accountId, interaction: uid, ...(sealedTokens && { sealedTokens }) };
+      const { link } = await federation.askForProof(waiting);
       return seeOther(ctx, linkPath(uid, link));
     }
-    if (tokens) await keepTokens?.(identity, tokens);
+    if (tokens) await tokenVault?.keep(identity, tokens);
     const { accessGeneration } = outcome.account;
     await identityProvider.finishInteraction(ctx, {
       login: { accountId, accessGeneration, amr: [BY_UPSTREAM], provider: identity.provider },
@@ -69,7 +71,17 @@ export function createUpstreamReturn(options: UpstreamReturnOptions) {
  * Ahead of the guard that finds the interaction: who comes back to one that this browser does not have is told so, at an address
  * without the code. S-095, S-154
  */
-export function findReturning(upstreams: Pick<SignsInElsewhere, 'find'>, findPending: Middleware): Middleware {
+export function findReturning(
+  upstreams: Pick<SignsInElsewhere, 'find' | 'fateOf'>,
+  findPending: Middleware,
+): Middleware {
+  /** Who reloads the page that signed them in, or goes back to it, is in the right browser: the sign-in is over. */
+  async function lostBy(ctx: Context): Promise<LostProblem> {
+    const { provider, uid } = ctx.params;
+    const state = readUpstreamResponse(ctx.querystring)?.get('state');
+    return (state && (await upstreams.fateOf({ provider, interaction: uid, state }))) || 'other-browser';
+  }
+
   return async function findReturning(ctx, next) {
     const { provider } = ctx.params;
     if (!upstreams.find(provider)) throw notFound();
@@ -82,7 +94,7 @@ export function findReturning(upstreams: Pick<SignsInElsewhere, 'find'>, findPen
       });
     } catch (error) {
       if (!isAppError(error) || error.code !== 'interaction_expired') throw error;
-      return toLostProblem(ctx, provider, 'other-browser');
+      return toLostProblem(ctx, provider, await lostBy(ctx));
     }
     if (isHere) await next();
   };

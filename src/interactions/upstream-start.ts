@@ -10,14 +10,14 @@ import type { UpstreamVisits } from './upstream-visit.ts';
 interface UpstreamStartOptions {
   upstreams: Pick<SignsInElsewhere, 'list' | 'begin'>;
   visits: UpstreamVisits;
-  limitSignIns: Middleware;
+  limitDepartures: Middleware;
 }
 
 /** Sends people off to another provider. */
-export function createUpstreamStart({ upstreams, visits, limitSignIns }: UpstreamStartOptions) {
+export function createUpstreamStart({ upstreams, visits, limitDepartures }: UpstreamStartOptions) {
   async function begin(ctx: Context, provider: string) {
     // Each time something is kept for whoever asks.
-    await limitSignIns(ctx, async () => {});
+    await limitDepartures(ctx, async () => {});
     const { uid, params, accountId } = pendingOf(ctx);
     const { loginHint, uiLocales, maxAge, freshSignIn } = params;
     const begun = await upstreams.begin({

@@ -28,11 +28,23 @@ export function askedOfSignIn({ params: given, prompt, session }: Interaction): 
 }
 
 /** @see OpenID Connect Core 5.5.1.1 */
-function essentialAcrs({ claims, acr_values: wished }: Record<string, string | undefined>): string[] | undefined {
-  // The engine lets the mere wish win over the same claim.
-  if (claims === undefined || wished) return undefined;
+interface AskedAcr {
+  essential?: boolean;
+  value?: unknown;
+  values?: unknown;
+}
+
+/**
+ * What the application said of `acr` in the claims parameter itself. The engine lets `acr_values`, a mere wish that anybody can
+ * append to an address, overwrite it; what was essential stays so here. S-018
+ */
+export function askedAcr(claims: unknown): AskedAcr {
+  return (typeof claims === 'string' && JSON.parse(claims).id_token?.acr) || {};
+}
+
+function essentialAcrs({ claims }: Record<string, string | undefined>): string[] | undefined {
   // The shape was checked when the request came in.
-  const { essential, value, values } = JSON.parse(claims).id_token?.acr ?? {};
+  const { essential, value, values } = askedAcr(claims) as { essential?: boolean; value?: string; values?: string[] };
   return essential ? (values ?? (value === undefined ? undefined : [value])) : undefined;
 }
 

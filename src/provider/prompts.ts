@@ -1,4 +1,5 @@
 import { decodeJwt } from 'jose';
+import { askedAcr } from './asked-sign-in.ts';
 import { ACR_VALUES } from './assurance.ts';
 import { type EngineContext, errors, interactionPolicy } from './engine.ts';
 import { requestedAccess } from './requested-access.ts';
@@ -73,7 +74,7 @@ const needsAssurance = new Check(
   'none of the requested ACRs could be obtained',
   'login_required',
   ({ oidc }) => {
-    const { essential, value, values = value === undefined ? undefined : [value] } = oidc.claims.id_token?.acr ?? {};
+    const { essential, value, values = value === undefined ? undefined : [value] } = askedAcr(oidc.params?.claims);
     if (!essential || values === undefined) return false;
     if (!Array.isArray(values)) throw new errors.InvalidRequest('claims.id_token.acr.values must be an array');
     if (values.includes(oidc.acr)) return false;

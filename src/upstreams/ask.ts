@@ -15,12 +15,18 @@ export async function askForJson(fetch: Outbound, url: string, request: Outbound
   const answer = await fetch(url, { ...request, headers: { ...HEADERS, ...request.headers } });
   const { status } = answer;
   const what = new URL(url).pathname;
-  if (status >= 500 || status === 429) throw outage('unavailable', `${what} answered ${status}`);
+  if (status >= 500 || isLimitForAll(answer)) throw outage('unavailable', `${what} answered ${status}`);
+  if (status === 429) throw new UpstreamFailure('unavailable', `${what} answered ${status}`);
   if (status >= 400)
     throw new UpstreamFailure('refused', `${what} answered ${[status, ...errorCodeOf(answer)].join(' ')}`);
   const json = jsonOf(answer);
   if (!json || typeof json !== 'object' || Array.isArray(json)) throw untrusted(`${what} answered no JSON object`);
   return json as JsonObject;
+}
+
+/** Discord says whom it limits; most often it is one person, who must not close the door for the others. */
+function isLimitForAll({ status, headers }: OutboundAnswer): boolean {
+  return status === 429 && (headers['x-ratelimit-global'] === 'true' || headers['x-ratelimit-scope'] === 'global');
 }
 
 /** The code alone, since the description is a stranger's text. @see RFC 6749 section 5.2 */

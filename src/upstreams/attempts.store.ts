@@ -31,6 +31,8 @@ export interface AttemptStore {
   /** False when the connection is disabled. */
   add(key: AttemptKey, sealed: Buffer): Promise<boolean>;
   find(state: string): Promise<Buffer | undefined>;
+  /** Why it cannot be consumed. Undefined when it can. */
+  refusal(key: AttemptKey): Promise<Refusal | undefined>;
   /** At most one caller gets it, and only while the connection is enabled. */
   consume(key: AttemptKey): Promise<{ sealed: Buffer } | { kind: Refusal }>;
 }
@@ -52,15 +54,20 @@ export function createAttemptStore(pool: Pool): AttemptStore {
     sha256(`interaction:${interaction}`),
   ];
 
+  async function refusalOf(key: AttemptKey): Promise<Refusal | undefined> {
+    const [row] = await refusal(columnsOf(key));
+    return row ? (row.kind ?? undefined) : 'foreign';
+  }
+
   return {
     add: async (key, sealed) => (await add([...columnsOf(key), sealed])).length === 1,
     find: async (state) => (await find([idOf(state)]))[0]?.sealed,
+    refusal: refusalOf,
     async consume(key) {
       const [consumed] = await consume(columnsOf(key));
       if (consumed) return consumed;
-      const [row] = await refusal(columnsOf(key));
       // Nothing stands in its way any longer when the connection was enabled between the two statements.
-      return { kind: row ? (row.kind ?? 'disabled') : 'foreign' };
+      return { kind: (await refusalOf(key)) ?? 'disabled' };
     },
   };
 }

@@ -1,12 +1,11 @@
 // @ts-expect-error It brings no types; what is used of it is the type Strategy.
 import DiscordStrategy from 'passport-discord';
-import type { Outbound } from '../platform/http/outbound.ts';
-import type { SecretText } from '../platform/secret-text.ts';
 import { askForJson } from './ask.ts';
 import { readCallback } from './callback.ts';
 import { type BreakerOptions, createBreaker } from './circuit-breaker.ts';
 import { discordIdentity } from './discord-user.ts';
 import { failed, failureOf } from './failure.ts';
+import type { Credentials, Surroundings, UpstreamProvider } from './provider.ts';
 import { authorizationUrl, exchangeCode, type Strategy, strategyOptions, verify } from './run-strategy.ts';
 import type { Attempt, Upstream, UpstreamOutcome } from './upstream.ts';
 
@@ -25,15 +24,18 @@ const ENDPOINTS: DiscordEndpoints = {
 
 const ISSUERS = ['https://discord.com'];
 
-export interface DiscordOptions {
-  clientId: string;
-  clientSecret: SecretText | string;
-  keepsTokens: boolean;
-  fetch: Outbound;
-  /** Others than Discord's own, for tests and demonstrations. */
-  endpoints?: DiscordEndpoints;
+export interface DiscordOptions extends Credentials, Surroundings<DiscordEndpoints> {
   breaker?: BreakerOptions;
 }
+
+export const discord: UpstreamProvider<Credentials, DiscordEndpoints> = {
+  standIn: (base) => ({
+    authorization: `${base}/oauth2/authorize`,
+    token: `${base}/api/v10/oauth2/token`,
+    user: `${base}/api/v10/users/@me`,
+  }),
+  create: createDiscord,
+};
 
 /** @see https://docs.discord.com/developers/topics/oauth2 */
 export function createDiscord(options: DiscordOptions): Upstream {

@@ -1,14 +1,13 @@
 import type { JWTPayload } from 'jose';
 // @ts-expect-error It brings no types; what is used of it is the type Strategy.
 import GoogleStrategy from 'passport-google-oauth20';
-import type { Outbound } from '../platform/http/outbound.ts';
-import type { SecretText } from '../platform/secret-text.ts';
 import { askForJson, type JsonObject } from './ask.ts';
 import { readCallback } from './callback.ts';
 import { type BreakerOptions, createBreaker } from './circuit-breaker.ts';
 import { failed, failureOf, UpstreamFailure, untrusted } from './failure.ts';
 import { GOOGLE_ISSUERS, verifyGoogleIdToken } from './google-id-token.ts';
 import { emailOf, localeOf, pictureOf, said, textOf } from './profile-values.ts';
+import type { Credentials, Surroundings, UpstreamProvider } from './provider.ts';
 import { createPublishedKeys } from './published-keys.ts';
 import { authorizationUrl, exchangeCode, type Strategy, strategyOptions, verify } from './run-strategy.ts';
 import { isStale } from './stale-sign-in.ts';
@@ -29,19 +28,26 @@ const ENDPOINTS: GoogleEndpoints = {
   userInfo: 'https://openidconnect.googleapis.com/v1/userinfo',
 };
 
-export interface GoogleOptions {
-  clientId: string;
-  clientSecret: SecretText | string;
+export interface GoogleSettings extends Credentials {
   /** Only people of these Google Workspace domains, by the claim `hd`. Empty: everybody. */
   hostedDomains?: readonly string[];
-  keepsTokens: boolean;
-  fetch: Outbound;
-  /** Others than Google's own, for tests and demonstrations. */
-  endpoints?: GoogleEndpoints;
+}
+
+export interface GoogleOptions extends GoogleSettings, Surroundings<GoogleEndpoints> {
   breaker?: BreakerOptions;
   /** Milliseconds of a clock that is never set back, for the age of keys. */
   now?: () => number;
 }
+
+export const google: UpstreamProvider<GoogleSettings, GoogleEndpoints> = {
+  standIn: (base) => ({
+    authorization: `${base}/o/oauth2/v2/auth`,
+    token: `${base}/token`,
+    keys: `${base}/oauth2/v3/certs`,
+    userInfo: `${base}/v1/userinfo`,
+  }),
+  create: createGoogle,
+};
 
 /** @see https://developers.google.com/identity/openid-connect/openid-connect */
 export function createGoogle(options: GoogleOptions): Upstream {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { Audit, AuditContext } from '../audit/audit.ts';
-import { createAttemptStore, type Refusal } from './attempts.store.ts';
+import { type AttemptKey, createAttemptStore, type Refusal } from './attempts.store.ts';
 import { createDisabledConnections } from './connections.store.ts';
 import { openAttempt, sealAttempt } from './sealed-attempt.ts';
 import type { Upstream, UpstreamOutcome, UpstreamRequest } from './upstream.ts';
@@ -27,6 +27,8 @@ export interface UpstreamSignIns {
   begin(input: { provider: string; interaction: string; request: UpstreamRequest }): Promise<BeginOutcome>;
   /** Which interaction a callback belongs to, also a late, repeated or misdelivered one: looks, does not consume. */
   interactionOf(provider: string, state: string): Promise<string | undefined>;
+  /** Why nobody can finish this journey any more, if so: looks, does not consume. Of another interaction nothing is told. */
+  fateOf(key: AttemptKey): Promise<'spent' | 'expired' | undefined>;
   /**
    * One conditional statement consumes the state: right provider, right interaction, not expired, connection enabled. Then asks
    * the upstream. `spent`: used before; `expired`: too late; `foreign`: forged, or not of this provider and interaction.
@@ -99,9 +101,16 @@ export function createUpstreamSignIns(options: UpstreamSignInsOptions): Upstream
       return sealed && openAttempt(state, sealed).interaction;
     },
 
+    async fateOf(key) {
+      const kind = await attempts.refusal(key);
+      return kind === 'spent' || kind === 'expired' ? kind : undefined;
+    },
+
     async finish({ provider, interaction, response }, by) {
       const outcome = await finish(provider, interaction, response);
       if (outcome.kind === 'identified' || outcome.kind === 'denied') return outcome;
+      // A state that was made up is no event: anybody can make up as many as they like.
+      if (outcome.kind === 'foreign' && !(await attempts.find(response.get('state') ?? ''))) return outcome;
       const reason = outcome.kind === 'failed' ? outcome.reason : outcome.kind;
       const problem = outcome.kind === 'failed' ? outcome.problem : undefined;
       await audit.queue.upstreamSignInFailed({ provider, reason, ...(problem !== undefined && { problem }) }, by);

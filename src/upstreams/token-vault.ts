@@ -27,6 +27,10 @@ export interface TokenVault {
    * consent only. False when nobody here has this identity.
    */
   keep(owner: TokenOwner, tokens: UpstreamTokens): Promise<boolean>;
+  /** For tokens of somebody who is nobody here yet: as text, to be stored elsewhere until they are. */
+  seal(owner: TokenOwner, tokens: UpstreamTokens): string;
+  /** Keeps what was sealed for this owner. False also when it was altered, or sealed for another. */
+  keepSealed(owner: TokenOwner, sealed: string): Promise<boolean>;
   /** @throws when the row was altered or comes from another owner's */
   read(owner: TokenOwner): Promise<UpstreamTokens | undefined>;
   remove(owner: TokenOwner): Promise<void>;
@@ -51,22 +55,59 @@ export function createTokenVault({ pool, encryption }: { pool: Pool; encryption:
 
   async function find(owner: TokenOwner): Promise<UpstreamTokens | undefined> {
     const [sealed] = await read([owner.provider, owner.subject]);
-    return sealed && JSON.parse(encryption.open(sealed, identityOf(owner)).toString());
+    return sealed && open(owner, sealed);
+  }
+
+  const seal = (owner: TokenOwner, tokens: UpstreamTokens) =>
+    encryption.seal(Buffer.from(JSON.stringify(tokens)), identityOf(owner));
+
+  function open(owner: TokenOwner, sealed: SealedTokens): UpstreamTokens {
+    return JSON.parse(encryption.open(sealed, identityOf(owner)).toString());
+  }
+
+  async function keepTokens(owner: TokenOwner, tokens: UpstreamTokens): Promise<boolean> {
+    // What cannot be opened any more is of no use, and is no reason to keep somebody out.
+    const before = tokens.refreshToken === undefined ? await find(owner).catch(() => undefined) : undefined;
+    const all = { ...(before?.refreshToken && { refreshToken: before.refreshToken }), ...tokens };
+    const sealed = seal(owner, all);
+    const values = [owner.provider, owner.subject, sealed.ciphertext, sealed.wrappedDataKey, sealed.kekId];
+    return (await keep(values)).length === 1;
+  }
+
+  /** Neither is what waited for too long for that. */
+  function tryToOpen(owner: TokenOwner, text: string): UpstreamTokens | undefined {
+    try {
+      return open(owner, fromText(text));
+    } catch {
+      return undefined;
+    }
   }
 
   return {
-    async keep(owner, tokens) {
-      // What cannot be opened any more is of no use, and is no reason to keep somebody out.
-      const before = tokens.refreshToken === undefined ? await find(owner).catch(() => undefined) : undefined;
-      const all = { ...(before?.refreshToken && { refreshToken: before.refreshToken }), ...tokens };
-      const sealed = encryption.seal(Buffer.from(JSON.stringify(all)), identityOf(owner));
-      const values = [owner.provider, owner.subject, sealed.ciphertext, sealed.wrappedDataKey, sealed.kekId];
-      return (await keep(values)).length === 1;
+    keep: keepTokens,
+    seal: (owner, tokens) => toText(seal(owner, tokens)),
+    async keepSealed(owner, sealed) {
+      const tokens = tryToOpen(owner, sealed);
+      return tokens !== undefined && (await keepTokens(owner, tokens));
     },
     read: find,
     async remove({ provider, subject }) {
       await remove([provider, subject]);
     },
+  };
+}
+
+function toText({ ciphertext, wrappedDataKey, kekId }: SealedTokens): string {
+  return [ciphertext.toString('base64url'), wrappedDataKey.toString('base64url'), kekId].join('.');
+}
+
+/** The id of the key comes last, whatever it is made of. */
+function fromText(text: string): SealedTokens {
+  const [ciphertext = '', wrappedDataKey = '', ...kekId] = text.split('.');
+  return {
+    ciphertext: Buffer.from(ciphertext, 'base64url'),
+    wrappedDataKey: Buffer.from(wrappedDataKey, 'base64url'),
+    kekId: kekId.join('.'),
   };
 }
 

@@ -1,6 +1,3 @@
-/** The providers that this release knows. Everywhere else a provider is a string key. */
-export type ProviderName = 'google' | 'discord';
-
 /** What the interaction asked for; each provider does what it can of it (docs/upstreams.md says what that is). */
 export interface UpstreamRequest {
   loginHint?: string;

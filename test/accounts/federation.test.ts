@@ -129,8 +129,6 @@ describe('S-094 an address that somebody has here asks for a proof and gives not
   const spellings: [string, string, string][] = [
     ['the same', 'kim1@example.com', 'kim1@example.com'],
     ['capital letters', 'kim2@example.com', 'KIM2@Example.COM'],
-    ['a letter that is another form of one', 'kim3@example.com', '\u212aim3@example.com'],
-    ['wide letters', 'kim4@example.com', '\uff4bim4\uff20example.com'],
     ['spaces around it', 'kim5@example.com', ' kim5@example.com '],
     ['an international domain', 'kim6@bücher.example', 'kim6@xn--bcher-kva.example'],
   ];
@@ -288,13 +286,36 @@ describe('S-102 the sign-up policy binds entry through others', () => {
   test.each(cases)('%s', async (_what, policy, address, expected) => {
     const guarded = startNode(database, { signUp: { policy, domains: DOMAINS } });
     const before = await people();
-    const outcome = await guarded.federation.signIn(withAddress(address), {});
+    const hostedDomain = address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+    const outcome = await guarded.federation.signIn(withAddress(address, { hostedDomain }), {});
     expect(outcome.kind === 'refused' ? outcome.reason : outcome.kind).toBe(expected);
     expect(await people()).toBe(expected === 'created' ? before + 1 : before);
     await guarded.close();
   });
 
-  test('the hosted domain that a provider claims opens nothing', async () => {
+  test.each([
+    ['no organization at all', undefined],
+    ['another organization', 'evil.example'],
+    ['an organization below it', 'sub.example.org'],
+  ])('S-094 an address of the domain opens nothing when the provider says %s', async (_, hostedDomain) => {
+    const guarded = startNode(database, { signUp: { policy: 'domains', domains: ['example.org'] } });
+    const identity = withAddress('former.employee@example.org', { ...(hostedDomain && { hostedDomain }) });
+    expect(await guarded.federation.signIn(identity, {})).toEqual({ kind: 'refused', reason: 'domain_not_allowed' });
+    await guarded.close();
+  });
+
+  test.each([
+    'ａｌｉｃｅ@corp.test',
+    'ſam@corp.test',
+    '\u212Aim@corp.test',
+    '①@corp.test',
+    'sam@corp\u2024test',
+    'sam@ⓒorp.test',
+  ])('S-094 %s is not taken for the mailbox of another spelling', async (address) => {
+    expect(await signIn(withAddress(address))).toEqual({ kind: 'refused', reason: 'email_missing' });
+  });
+
+  test('the hosted domain that a provider claims opens nothing for another address', async () => {
     const guarded = startNode(database, { signUp: { policy: 'domains', domains: ['example.org'] } });
     const identity = googleIdentity({ hostedDomain: 'example.org' });
     expect(await guarded.federation.signIn(identity, {})).toEqual({ kind: 'refused', reason: 'domain_not_allowed' });

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { createEmptyDatabase } from '../support/database.ts';
 import { describeInBrowser, launchBrowser, openPage } from './chromium.ts';
 import { freePort, setUp, signIn } from './running-service.ts';
 
-/** Compiling the samples and three processes starting, on a busy machine. */
+/** Compiling the samples and four processes starting, on a busy machine. */
 const START_TIMEOUT = 180_000;
 
 describeInBrowser('npm run demo, as a stranger meets it', () => {
@@ -46,14 +46,7 @@ describeInBrowser('npm run demo, as a stranger meets it', () => {
     await page.click('button:text-is("Refresh")');
     await page.waitForURL(`${demo.webApp}/profile`);
 
-    // The API is another party: its scopes are asked for when it is first called.
-    await page.goto(`${demo.webApp}/sessions`);
-    await page.click('button:text-is("Connect the API")');
-    await page.click('button:text-is("Allow")');
-    await page.waitForSelector('[name=note]');
-    await page.fill('[name=note]', 'written through the gate');
-    await page.click('button:text-is("Create")');
-    await page.waitForSelector('text=written through the gate');
+    await writeThroughTheApi(page);
 
     await page.click('button:text-is("Sign out")');
     await page.waitForURL(`${demo.issuer}/logout*`);
@@ -62,6 +55,38 @@ describeInBrowser('npm run demo, as a stranger meets it', () => {
     expect(await page.innerText('main')).toContain('You are signed out');
     await context.close();
   }, 90_000);
+
+  test.each([
+    { provider: 'Google', name: 'Han Sori' },
+    { provider: 'Discord', name: 'Kim Minjun' },
+  ])(
+    'with $provider, which needs no account there, to the same API',
+    async ({ provider, name }) => {
+      const { page, context } = await openPage(browser);
+      await page.goto(demo.webApp);
+      await page.click('a:text-is("Sign in")');
+      await page.click(`button:has-text("Continue with ${provider}")`);
+      await page.click(`button[name=as]:has-text("${name}")`);
+      await page.click('button:text-is("Allow")');
+      await page.waitForURL(`${demo.webApp}/**`);
+
+      await page.goto(`${demo.webApp}/profile`);
+      expect(await page.innerText('main')).toContain(name);
+      await writeThroughTheApi(page);
+      await context.close();
+    },
+    90_000,
+  );
+
+  /** The API is another party: its scopes are asked for when it is first called. */
+  async function writeThroughTheApi(page: Page): Promise<void> {
+    await page.goto(`${demo.webApp}/sessions`);
+    await page.click('button:text-is("Connect the API")');
+    await page.click('button:text-is("Allow")');
+    await page.fill('[name=note]', 'written through the gate');
+    await page.click('button:text-is("Create")');
+    await page.waitForSelector('text=written through the gate');
+  }
 
   test('the API answers strangers with 401 and says where tokens come from', async () => {
     const response = await fetch(`${demo.api}/user/somebody/sessions`);
@@ -72,7 +97,7 @@ describeInBrowser('npm run demo, as a stranger meets it', () => {
 });
 
 async function startDemo(folder: string, databaseUrl: string | undefined) {
-  const [port, webAppPort, apiPort] = [await freePort(), await freePort(), await freePort()];
+  const [port, webAppPort, apiPort, upstreamsPort] = await Promise.all([1, 2, 3, 4].map(freePort));
   const child = spawn(process.execPath, ['scripts/demo.mjs'], {
     env: {
       PATH: process.env.PATH,
@@ -80,6 +105,7 @@ async function startDemo(folder: string, databaseUrl: string | undefined) {
       PORT: String(port),
       DEMO_WEB_APP_PORT: String(webAppPort),
       DEMO_API_PORT: String(apiPort),
+      DEMO_UPSTREAMS_PORT: String(upstreamsPort),
       KEYS_DIR: join(folder, 'keys'),
       ...(databaseUrl ? { DATABASE_URL: databaseUrl } : { DATA_DIR: join(folder, 'data') }),
     },
@@ -105,7 +131,7 @@ function untilReady(child: ChildProcess): Promise<string> {
     let output = '';
     const read = (chunk: Buffer) => {
       output += chunk;
-      if (output.includes('Stop all three')) resolve(output);
+      if (output.includes('Stop everything')) resolve(output);
     };
     child.stdout!.on('data', read);
     child.stderr!.on('data', read);

@@ -9,12 +9,18 @@ const upstreams = [
   { provider: 'discord', displayName: 'Discord' },
 ];
 
+const issuer = 'https://id.example';
+/** As the way back has them: what has to be registered there, letter by letter. */
+const listedUpstreams = upstreams.map((upstream) => {
+  return { ...upstream, redirectUri: `https://id.example/callback/${upstream.provider}` };
+});
+
 let database: TestDatabase;
 let cli: CommandLine;
 beforeAll(async () => {
   database = await openTestDatabase();
   const audit = createAudit({ database, logger: { info() {}, warn() {}, error() {} } as never });
-  cli = openCommandLine({ upstreamConnections: createUpstreamConnections({ database, upstreams, audit }) });
+  cli = openCommandLine({ issuer, upstreamConnections: createUpstreamConnections({ database, upstreams, audit }) });
 });
 afterAll(() => database.close());
 beforeEach(async () => {
@@ -22,21 +28,21 @@ beforeEach(async () => {
 });
 
 test('what is configured is listed, enabled until somebody disables it', async () => {
-  expect(await cli.json('upstreams', 'list')).toEqual({ upstreams });
+  expect(await cli.json('upstreams', 'list')).toEqual({ upstreams: listedUpstreams });
   await cli.run('upstreams', 'disable', 'discord');
   const { stdout } = await cli.run('upstreams', 'list');
-  expect(stdout).toMatch(/^PROVIDER +NAME +STATE +SINCE$/m);
-  expect(stdout).toMatch(/^google +Google +enabled +-$/m);
+  expect(stdout).toMatch(/^PROVIDER +NAME +STATE +SINCE +REDIRECT URI$/m);
+  expect(stdout).toMatch(/^google +Google +enabled +- +https:\/\/id\.example\/callback\/google$/m);
   expect(stdout).toMatch(/^discord +Discord +disabled +\d{4}-\d\d-\d\dT/m);
   const { upstreams: listed } = await cli.json('upstreams', 'list');
-  expect(listed[1]).toEqual({ ...upstreams[1], disabledAt: expect.stringMatching(/^\d{4}-/) });
+  expect(listed[1]).toEqual({ ...listedUpstreams[1], disabledAt: expect.stringMatching(/^\d{4}-/) });
 });
 
 test('with nothing configured the list says where that is explained', async () => {
   const none = openCommandLine({
     upstreamConnections: createUpstreamConnections({ database, upstreams: [], audit: {} as never }),
   });
-  expect((await none.run('upstreams', 'list')).stdout).toContain('docs/federation.md');
+  expect((await none.run('upstreams', 'list')).stdout).toContain('docs/upstreams.md');
 });
 
 test('S-100 one is disabled and enabled once each, and recorded as done by the command line', async () => {

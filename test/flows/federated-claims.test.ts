@@ -75,6 +75,13 @@ describe('S-018 a class that is essential', () => {
     expect(url.searchParams.has('code')).toBe(false);
   });
 
+  test.each([ONE_FACTOR, FEDERATED])('stays essential when acr_values wishes for %s beside it', async (acr_values) => {
+    const page = await ask({ ...wantsAcr(ONE_FACTOR), acr_values });
+    const { url } = await browser.submit(`${page.url.pathname}/login`, { account: person.id, ...GOOGLE });
+    expect(url.searchParams.get('error')).toBe('unmet_authentication_requirements');
+    expect(url.searchParams.has('code')).toBe(false);
+  });
+
   test('and federated is met by an upstream, and by nothing that is no upstream', async () => {
     const { tokens } = await signIn(flow, config, person.id, { parameters: wantsAcr(FEDERATED), means: GOOGLE });
     expect(tokens.claims()!.acr).toBe(FEDERATED);

@@ -124,9 +124,9 @@ describe('S-018 the pages know which classes of sign-in the request insists on',
     ['essential, of no value', acr({ essential: true }), undefined],
     ['null', acr(null), undefined],
     [
-      'another wish that takes its place',
+      'one, whatever else somebody wishes',
       { ...acr({ essential: true, value: FEDERATED }), acr_values: 'y' },
-      undefined,
+      [FEDERATED],
     ],
     ['claims of another place', { claims: '{"userinfo":{"acr":{"essential":true,"value":"x"}}}' }, undefined],
   ])('%s', async (_, parameters, expected) => {

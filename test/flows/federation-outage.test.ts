@@ -67,24 +67,36 @@ test('S-108 a Google that hangs costs its own person the wait and a clear page, 
 });
 
 test('S-108 after it, the same person comes in by the way back, once Google answers again', async () => {
+  const person = { ...PERSON, subject: '78', email: `${randomUUID()}@example.com` };
+  service.introduce(person);
   service.upstream.google.faults = { token: 'status_503' };
   const begun = await begin(service);
-  const page = await visitProvider(service, 'google', begun, { as: PERSON.subject });
+  const page = await visitProvider(service, 'google', begun, { as: person.subject });
   expect([page.response?.status, page.url.pathname]).toEqual([503, expect.stringMatching(/\/google\/unavailable$/)]);
   service.upstream.google.faults = {};
   const start = await begun.browser.open(begun.visit.url.pathname);
-  const left = await leaveFor('google', { ...begun, visit: start });
-  expect(left.pathname).toContain('/google/');
+  const end = await visitProvider(service, 'google', { ...begun, visit: start }, { as: person.subject });
+  const { sub, amr } = (await redeem(service, begun, end)).claims()!;
+  const account = await service.services.accounts.findByLogin(person.email);
+  expect([sub, amr]).toEqual([account!.id, ['fed']]);
 });
 
-test.each(['huge', 'broken_json', 'json_array', 'wrong_type', 'redirect', 'reset', 'status_500'] as const)(
+test.each([
+  ['huge', 400, 'invalid'],
+  ['broken_json', 400, 'invalid'],
+  ['json_array', 400, 'invalid'],
+  ['wrong_type', 400, 'invalid'],
+  ['redirect', 400, 'invalid'],
+  ['reset', 503, 'unavailable'],
+  ['status_500', 503, 'unavailable'],
+] as const)(
   'S-108 an answer that is %s ends at a page with a way back, and in no account',
-  async (fault) => {
+  async (fault, status, problem) => {
     service.upstream.google.faults = { token: fault };
     const users = await service.services.database.prisma.user.count();
     const begun = await begin(service);
     const page = await visitProvider(service, 'google', begun, { as: PERSON.subject });
-    expect([400, 503]).toContain(page.response?.status);
+    expect([page.response?.status, page.url.pathname.split('/').at(-1)]).toEqual([status, problem]);
     expect(page.text).toContain(`href="${begun.visit.url.pathname}"`);
     expect(await service.services.database.prisma.user.count()).toBe(users);
   },

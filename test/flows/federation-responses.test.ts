@@ -87,7 +87,7 @@ describe('a response that does not fit ends at a page of its own, and changes no
           query.set('error', 'server_error');
         }),
       503,
-      /\/google\/[a-z-]+$/,
+      /\/google\/unavailable$/,
     ],
     [
       'S-106 with an error, without a state',
@@ -158,9 +158,42 @@ describe('S-095 a state is worth one sign-in', () => {
     const before = await traces();
     for (const browser of [left.browser, service.newBrowser()]) {
       const page = await browser.open(left.back.href);
-      expect(page.response?.status).toBe(400);
+      expect([page.response?.status, page.url.pathname]).toEqual([400, '/callback/google/spent']);
+      expect(page.url.search).toBe('');
+      // The sign-in is over: there is no page of it to go back to.
+      expect(page.text).not.toContain('/interaction/');
     }
     expect(await traces()).toEqual(before);
+  });
+
+  test('S-154 nobody is told of a state at the address of another interaction, or of another provider', async () => {
+    const left = await away();
+    const end = await left.browser.open(left.back.href);
+    const [, uid] = /interaction\/([\w-]+)/.exec(left.visit.url.pathname)!;
+    await redeem(service, left, end);
+    for (const path of [`/interaction/${'x'.repeat(43)}/upstream/google`, `/interaction/${uid}/upstream/discord`]) {
+      const page = await left.browser.open(`${path}${left.back.search}`);
+      expect([page.response?.status, page.url.pathname]).toEqual([
+        400,
+        `/callback/${path.split('/').at(-1)}/other-browser`,
+      ]);
+    }
+  });
+
+  test('S-095 once the sign-in is gone, a late answer is told that it is late', async () => {
+    const left = await away();
+    const there = await leaveFor('google', left);
+    const { prisma } = service.services.database;
+    // By the second journey of the same sign-in, which the first one outlives.
+    const second = await service.upstream.google.decide(there.href, { as: person.subject });
+    await redeem(service, left, await left.browser.open(second.href));
+    await prisma.upstreamAttempt.updateMany({
+      where: { consumedAt: null },
+      data: { expiresAt: new Date(Date.now() - 1) },
+    });
+    const page = await left.browser.open(left.back.href);
+    expect([page.response?.status, page.url.pathname]).toEqual([400, '/callback/google/expired']);
+    expect(page.text).not.toContain('/interaction/');
   });
 
   test('a person who came back with a wrong code cannot try another', async () => {
@@ -199,9 +232,19 @@ describe('S-095 a state is worth one sign-in', () => {
   });
 
   test('S-105 two first sign-ins of one person at once, in two browsers on two nodes, make one account', async () => {
+    const node = await service.startNode();
+    const origins = [service.issuer, node.origin];
+    const host = new URL(service.issuer).host;
     const before = await traces();
     const journeys = await Promise.all([away(), away(), away(), away()]);
-    const ends = await Promise.all(journeys.map(({ browser, back }) => browser.open(back.href)));
+    const answers = await Promise.all(
+      journeys.map(({ browser, visit, back }, index) => {
+        const [, uid] = /interaction\/([\w-]+)/.exec(visit.url.pathname)!;
+        const cookie = browser.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+        return ask(origins[index % 2]!, host, `/interaction/${uid}/upstream/google${back.search}`, cookie);
+      }),
+    );
+    const ends = await Promise.all(journeys.map(({ browser }, index) => browser.open(answers[index]!.location)));
     const subjects = await Promise.all(
       journeys.map(async (journey, index) => (await redeem(service, journey, ends[index]!)).claims()!.sub),
     );

@@ -144,6 +144,20 @@ describe('S-099 unless it is configured, nothing of what an upstream hands out i
 describe('S-099 where it is configured', () => {
   useService({ DAEMUN_KEEP_UPSTREAM_TOKENS: 'on' });
 
+  let before: number;
+  beforeEach(async () => {
+    before = await rowCount();
+  });
+
+  /** Links of this person that tokens wait with. */
+  const waiting = async () => {
+    const { rowCount: count } = await service.services.database.pool.query(
+      `SELECT 1 FROM pending_links WHERE subject = $1 AND identity ? 'sealedTokens'`,
+      [person.subject],
+    );
+    return count;
+  };
+
   const vault = () => {
     const { database, keyEncryption } = service.services;
     return createTokenVault({ pool: database.pool, encryption: keyEncryption });
@@ -157,6 +171,46 @@ describe('S-099 where it is configured', () => {
       accessToken: access_token,
       refreshToken: refresh_token,
     });
+  });
+
+  test('those of a sign-in that joins accounts wait with it, sealed, and are there for us afterwards', async () => {
+    await service.createPerson({ email: person.email });
+    const begun = await begin(service);
+    const page = await visitProvider(service, 'google', begun, { as: person.subject });
+    const { access_token, refresh_token } = given.at(-1)!;
+    await expectNotStored(secretsOf(given.at(-1)!));
+    expect(await waiting()).toBe(1);
+    expect(await rowCount()).toBe(before);
+    await redeem(service, begun, await proveByPassword(begun.browser, page));
+    expect(await vault().read({ provider: 'google', subject: person.subject })).toMatchObject({
+      accessToken: access_token,
+      refreshToken: refresh_token,
+    });
+    await expectNotStored(secretsOf(given.at(-1)!));
+    // One copy, which goes with the identity.
+    expect(await waiting()).toBe(0);
+  });
+
+  test('S-094 those of somebody who does not prove the account are never kept', async () => {
+    await service.createPerson({ email: person.email });
+    const begun = await begin(service);
+    const page = await visitProvider(service, 'google', begun, { as: person.subject });
+    const answer = await proveByPassword(begun.browser, page, 'another four quiet words');
+    expect(answer.url.pathname).toBe(page.url.pathname);
+    expect(await rowCount()).toBe(before);
+  });
+
+  test('those that wait are of no use to another person', async () => {
+    await service.createPerson({ email: person.email });
+    const begun = await begin(service);
+    const page = await visitProvider(service, 'google', begun, { as: person.subject });
+    const sealed = vault().seal({ provider: 'google', subject: `${person.subject}1` }, { accessToken: 'of-another' });
+    await service.services.database.pool.query(
+      `UPDATE pending_links SET identity = identity || jsonb_build_object('sealedTokens', $2::text) WHERE subject = $1`,
+      [person.subject, sealed],
+    );
+    await redeem(service, begun, await proveByPassword(begun.browser, page));
+    expect(await vault().read({ provider: 'google', subject: person.subject })).toBeUndefined();
   });
 
   test('a row that was moved to another person opens for nobody', async () => {

@@ -104,6 +104,20 @@ describe('S-095 a callback', () => {
     expect([service.world.finishUpstream.mock.calls, service.world.results]).toEqual([[], []]);
   });
 
+  test.each([
+    ['spent', 'That answer was used already'],
+    ['expired', 'That took too long'],
+  ] as const)('of a sign-in that is gone, and %s, says so, without a way back', async (fate, title) => {
+    service.world.interactionOf.mockResolvedValue(OTHER_UID);
+    service.world.fateOf.mockClear().mockResolvedValueOnce(fate);
+    const { trail, answer } = await comeBack(`state=${STATE}&code=${CODE}`);
+    expect([trail.at(-1), answer.status]).toEqual([`/callback/google/${fate}`, 400]);
+    expect(answer.html).toContain(`<h1>${title}</h1>`);
+    expect(answer.html).not.toContain('/interaction/');
+    expect(service.world.fateOf.mock.calls).toEqual([[{ provider: 'google', interaction: OTHER_UID, state: STATE }]]);
+    expect(service.world.finishUpstream).not.toHaveBeenCalled();
+  });
+
   test('whose query is badly encoded is refused as every other', async () => {
     const answer = await createBrowser(service.issuer).get('/callback/google?state=%00');
     expect([answer.status, answer.html.includes('%00')]).toEqual([400, false]);

@@ -78,6 +78,16 @@ describe('who comes back from there', () => {
     expect(service.world.askForProof.mock.calls).toEqual([[{ identity, accountId: account.id, interaction: UID }]]);
     expect([service.world.results, service.world.keepTokens.mock.calls]).toEqual([[], []]);
   });
+
+  test('S-099 leaves the provider’s tokens sealed with the link, until that one is proven', async () => {
+    const tokens = { accessToken: 'upstream-token' };
+    service.world.finishUpstream.mockResolvedValue({ kind: 'identified', identity, tokens });
+    service.world.federate.mockResolvedValue({ kind: 'link_required', accountId: account.id });
+    await comeBack();
+    const sealedTokens = `sealed ${identity.provider} ${identity.subject} ${tokens.accessToken.length}`;
+    expect(service.world.askForProof.mock.calls).toMatchObject([[{ sealedTokens }]]);
+    expect(service.world.keepTokens).not.toHaveBeenCalled();
+  });
 });
 
 const answers: [SignInOutcome, string, number, string][] = [
@@ -238,4 +248,22 @@ describe('the page of a problem', () => {
     const { status, html } = await createBrowser(service.issuer).get(path);
     expect([status, html.includes('has been disabled')]).toEqual([400, false]);
   });
+});
+
+test('S-095 coming back is counted against the address, at both addresses, before anything is looked up or recorded', async () => {
+  const limited = await startService({
+    limitReturns: async () => {
+      throw Object.assign(new Error('limited'), { name: 'AppError', code: 'too_many_requests', status: 429 });
+    },
+  });
+  try {
+    limited.world.pending = pendingLogin();
+    const browser = createBrowser(limited.issuer);
+    for (const path of ['/callback/google', `/interaction/${limited.world.pending.uid}/upstream/google`]) {
+      expect((await browser.get(`${path}?state=made-up&code=x`)).status).toBe(429);
+    }
+    expect(limited.world.finishUpstream).not.toHaveBeenCalled();
+  } finally {
+    await limited.close();
+  }
 });

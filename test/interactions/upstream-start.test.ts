@@ -163,7 +163,7 @@ describe('a button', () => {
 
   test('is counted against the address, because something is kept each time', async () => {
     const limited = await startService({
-      limitSignIns: async () => {
+      limitDepartures: async () => {
         throw Object.assign(new Error('limited'), { name: 'AppError', code: 'too_many_requests', status: 429 });
       },
     });

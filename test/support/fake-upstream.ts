@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { DiscordEndpoints } from '../../src/upstreams/discord.ts';
-import type { GoogleEndpoints } from '../../src/upstreams/google.ts';
-import { standInEndpoints } from '../../src/upstreams/stand-in.ts';
+import { type DiscordEndpoints, discord as discordProvider } from '../../src/upstreams/discord.ts';
+import { type GoogleEndpoints, google as googleProvider } from '../../src/upstreams/google.ts';
 import { discordUser } from './fake-upstream-discord.ts';
 import { answerBadly, type IdTokenFault, type TransportFault } from './fake-upstream-faults.ts';
 import { createGoogleKeys, googleIdToken, googleProfile } from './fake-upstream-google.ts';
@@ -188,7 +187,8 @@ export async function startFakeUpstream({ port = 0, clientSecret }: FakeUpstream
     return { fake, grants, serve };
   }
 
-  const { google: googleEndpoints, discord: discordEndpoints } = standInEndpoints(origin);
+  const googleEndpoints = googleProvider.standIn(`${origin}/google`);
+  const discordEndpoints = discordProvider.standIn(`${origin}/discord`);
   const keys = createGoogleKeys();
   const google = provider('google', 'Google (imitation)', googleEndpoints, 'https://accounts.google.com');
   const fakeGoogle: FakeGoogle = Object.assign(google.fake, {

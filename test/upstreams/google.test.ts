@@ -84,6 +84,19 @@ describe('Google', () => {
     );
   });
 
+  test('S-097 an algorithm that is not ours to choose is refused also where the published key names none', async () => {
+    google = create({
+      async fetch(url, request) {
+        const answer = await outbound(url, request);
+        if (!String(url).includes('certs')) return answer;
+        return { ...answer, body: Buffer.from(answer.body.toString().replace(',"alg":"RS256"', '')) };
+      },
+    });
+    expect(await signIn(google, fake)).toMatchObject({ kind: 'identified' });
+    fake.idTokenFault = 'alg_rs512';
+    expect(await signIn(google, fake)).toMatchObject({ kind: 'failed', reason: 'invalid_response' });
+  });
+
   describe('the profile is asked for what the ID token lacks', () => {
     test.each([
       [['name']],

@@ -162,6 +162,14 @@ describe('S-100 a connection that is disabled', () => {
     expect(await rows()).toHaveLength(1);
   });
 
+  test('asks the upstream about nobody whose journey was stored while it was being disabled', async () => {
+    const state = await node.begin('i-1');
+    await node.connections.disable('google', BY);
+    await database.pool.query(`UPDATE upstream_attempts SET expires_at = now() + interval '10 minutes'`);
+    expect(await node.finish('i-1', state)).toEqual({ kind: 'disabled' });
+    expect(node.google.finished).toEqual([]);
+  });
+
   test('lets nobody in either whom the upstream is just being asked about', async () => {
     const state = await node.begin('i-1');
     node.google.outcome = async () => {
@@ -211,6 +219,7 @@ test('S-175 what failed is on record, by codes alone; what worked or was cancell
   await node.finish('i-1', state);
   await node.finish('i-1', state);
   await node.finish('i-1', 'made-up');
+  await node.finish('i-2', state);
   node.google.outcome = () => ({ kind: 'denied' });
   await node.finish('i-1', await node.begin('i-1'));
   node.google.outcome = () => ({ kind: 'failed', reason: 'refused', problem: '/token answered 401 invalid_client' });
