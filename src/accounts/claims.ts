@@ -2,7 +2,7 @@ import type { Account } from './account.ts';
 
 /**
  * The standard claims of a person; which of them are given is decided by scope and consent. What is unknown is left out, not null.
- * `email_verified` is true only for an address that was proven here. S-085
+ * `email_verified` is true only where a provider said so as its person came in or was linked: no address is proven here yet. S-085
  * @see OpenID Connect Core 1.0 section 5.1
  */
 export function claimsOf(account: Account): Record<string, unknown> {

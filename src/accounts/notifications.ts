@@ -38,11 +38,11 @@ const english = (service: string, provider: string): Words => ({
     text: `Your account at ${service} was deleted, together with everything that was known about you.`,
   },
   identity_linked: {
-    subject: `${provider} was connected to your ${service} account`,
-    text: `From now on you can also sign in at ${service} with ${provider}. It was connected by somebody who signed in to your account.`,
+    subject: `${provider} was linked to your ${service} account`,
+    text: `From now on you can also sign in at ${service} with ${provider}. It was linked by somebody who signed in to your account.`,
   },
   identity_unlinked: {
-    subject: `${provider} was disconnected from your ${service} account`,
+    subject: `${provider} was unlinked from your ${service} account`,
     text: `${provider} does not sign you in at ${service} any more.`,
   },
 });

@@ -70,7 +70,7 @@ describe('S-094 the owner proves the account, and the identity is theirs', () =>
   });
 
   test.each([
-    ['en', 'google', 'Google was connected to your Daemun account'],
+    ['en', 'google', 'Google was linked to your Daemun account'],
     ['ko', 'discord', 'Daemun 계정에 Discord 로그인이 연결되었습니다'],
   ])('S-147 they are told by mail, in their language: %s', async (locale, provider, subject) => {
     const { id } = await createPerson(node, { locale, email: `told.${locale}@example.com` });

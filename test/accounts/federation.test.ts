@@ -215,6 +215,38 @@ describe('S-093 who comes again', () => {
   });
 });
 
+describe('S-110 a private-relay address is an ordinary address', () => {
+  const relayed = (said: Partial<FederatedIdentity> = {}) => {
+    const identity = googleIdentity(said);
+    const address = `${identity.subject}x@privaterelay.appleid.com`;
+    return { ...identity, email: { address, verified: true } };
+  };
+
+  test('of somebody new it is theirs, and another one is somebody else’s', async () => {
+    const [one, other] = [relayed(), relayed()];
+    const { id, email } = await create(one);
+    expect(email).toEqual(one.email);
+    expect((await create(other)).id).not.toBe(id);
+  });
+
+  test('of an account here it links nothing without proof', async () => {
+    const identity = relayed();
+    const { id } = await createPerson(node, { email: identity.email.address });
+    expect(await signIn(identity)).toEqual({ kind: 'link_required', accountId: id });
+  });
+
+  test.each([
+    ['closed', [], undefined, 'sign_up_closed'],
+    ['domains', ['example.org'], 'privaterelay.appleid.com', 'domain_not_allowed'],
+    ['domains', ['privaterelay.appleid.com'], undefined, 'domain_not_allowed'],
+  ] as const)('the policy binds it: %s %j', async (policy, domains, hostedDomain, reason) => {
+    const guarded = startNode(database, { signUp: { policy, domains: [...domains] } });
+    const outcome = await guarded.federation.signIn(relayed(hostedDomain && { hostedDomain }), {});
+    expect(outcome).toEqual({ kind: 'refused', reason });
+    await guarded.close();
+  });
+});
+
 describe('S-101 a disabled or deleted account lets nobody in', () => {
   test('not by its identity', async () => {
     const ending = startNode(database, { endAccess: endAccountAccess });

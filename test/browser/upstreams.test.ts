@@ -17,7 +17,7 @@ const WORDS = {
     unverified: 'Verify your email at Google',
   },
   ko: {
-    with: (provider: string) => `${provider}로 계속하기`,
+    with: (provider: string) => `${provider} 계정으로 계속하기`,
     allow: '허용',
     cancelled: 'Discord 로그인을 취소했어요',
     link: 'Discord 계정 연결',

@@ -127,6 +127,50 @@ describe('S-094 S-103 the password of that account', () => {
   });
 });
 
+describe('S-104 linking is begun by a form of ours and nothing else', () => {
+  type Forgery = (browser: ReturnType<typeof createBrowser>, csrf: string) => ReturnType<typeof browser.post>;
+  const forgeries: [string, Forgery][] = [
+    ['without a token', (browser) => browser.post(page, { password })],
+    ['with an empty token', (browser) => browser.post(page, { csrf: '', password })],
+    ['with a token that is made up', (browser) => browser.post(page, { csrf: 'A'.repeat(43), password })],
+    ['with the token in the address', (browser, csrf) => browser.post(`${page}?csrf=${csrf}`, { password })],
+    ['with the token of this browser, by another', (_, csrf) => strangers().post(page, { csrf, password })],
+    [
+      'from another site',
+      (browser, csrf) => browser.post(page, { csrf, password }, { 'Sec-Fetch-Site': 'cross-site' }),
+    ],
+    [
+      'from a site beside',
+      (browser, csrf) => browser.post(page, { csrf, password }, { 'Sec-Fetch-Site': 'same-site' }),
+    ],
+    [
+      'of another origin',
+      (browser, csrf) => browser.post(page, { csrf, password }, { Origin: 'https://evil.example' }),
+    ],
+  ];
+  const strangers = () => createBrowser(service.issuer);
+
+  test.each(forgeries)('%s: refused, and no identity is made', async (_what, forge) => {
+    const browser = createBrowser(service.issuer);
+    const csrf = csrfIn(await browser.get(page));
+    expect((await forge(browser, csrf)).status).toBe(403);
+    const { withPassword, completeLink, results } = service.world;
+    expect([withPassword.mock.calls, completeLink.mock.calls, results]).toEqual([[], [], []]);
+    // The very same browser, by the form.
+    await browser.post(page, { csrf, password }, { Origin: service.issuer, 'Sec-Fetch-Site': 'same-origin' });
+    expect(completeLink).toHaveBeenCalledTimes(1);
+  });
+
+  test('an address with everything in it only shows the page', async () => {
+    const browser = createBrowser(service.issuer);
+    const csrf = csrfIn(await browser.get(page));
+    const { status } = await browser.get(`${page}?${new URLSearchParams({ csrf, password })}`);
+    expect(status).toBe(200);
+    const { withPassword, completeLink, results } = service.world;
+    expect([withPassword.mock.calls, completeLink.mock.calls, results]).toEqual([[], [], []]);
+  });
+});
+
 describe('S-103 a link', () => {
   test.each(['GET', 'POST'])('that is not there is a page that leads back to the sign-in: %s', async (method) => {
     const browser = createBrowser(service.issuer);
