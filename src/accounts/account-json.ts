@@ -1,5 +1,5 @@
 import type { StoredAccount } from './account.ts';
-import { ACCOUNT_COLUMNS, type AccountRow, storedAccountOf } from './accounts.store.ts';
+import { ACCOUNTS, type AccountRow, storedAccountOf } from './accounts.store.ts';
 
 /**
  * An account as one JSON value of somebody else's statement: whoever reads a session or a token needs its person next, and would
@@ -7,7 +7,7 @@ import { ACCOUNT_COLUMNS, type AccountRow, storedAccountOf } from './accounts.st
  */
 export function accountAsJson(id: string): string {
   return `(SELECT row_to_json(account) FROM (
-    SELECT ${ACCOUNT_COLUMNS} FROM users u LEFT JOIN email_addresses e ON e.primary_of = u.id
+    ${ACCOUNTS}
     WHERE u.id = CASE WHEN ${id} ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN ${id}::uuid END) AS account)`;
 }
 

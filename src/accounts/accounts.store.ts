@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import type { Transaction } from '../audit/audit.ts';
-import { preparedStatement } from '../audit/prepared-statement.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
 import type { Account, AccountState, StoredAccount } from './account.ts';
 import type { EmailAddress } from './email-address.ts';
@@ -35,6 +35,9 @@ export const ACCOUNT_COLUMNS = `u.id, u.user_name AS "userName", u.name, u.given
   u.picture, u.locale, u.zoneinfo, u.is_administrator AS "isAdministrator", u.state::text AS state, u.updated_at AS "updatedAt",
   u.access_generation AS "accessGeneration", e.address, e.verified_at IS NOT NULL AS "isVerified"`;
 
+/** Accounts, to be narrowed down by `WHERE`. */
+export const ACCOUNTS = `SELECT ${ACCOUNT_COLUMNS} FROM users u LEFT JOIN email_addresses e ON e.primary_of = u.id`;
+
 /** The id behind a login: $1 a user name's key, $2 an address's key, one of them null. */
 export const ID_BY_LOGIN = `(SELECT id FROM users WHERE user_name_key = $1
   UNION ALL SELECT user_id FROM email_addresses WHERE address_key = $2 LIMIT 1)`;
@@ -59,15 +62,11 @@ export function storedAccountOf(row: AccountRow): StoredAccount {
 
 /** The hot look-ups: prepared, and those of one moment in one statement. */
 export function createAccountFinder(pool: Pool) {
-  const findByIds = preparedStatement<AccountRow>(
-    pool,
-    'accounts.find',
-    `SELECT ${ACCOUNT_COLUMNS} FROM users u LEFT JOIN email_addresses e ON e.primary_of = u.id WHERE u.id = ANY ($1::uuid[])`,
-  );
+  const findByIds = preparedStatement<AccountRow>(pool, 'accounts.find', `${ACCOUNTS} WHERE u.id = ANY ($1::uuid[])`);
   const findByLogin = preparedStatement<AccountRow>(
     pool,
     'accounts.find_by_login',
-    `SELECT ${ACCOUNT_COLUMNS} FROM users u LEFT JOIN email_addresses e ON e.primary_of = u.id WHERE u.id = ${ID_BY_LOGIN}`,
+    `${ACCOUNTS} WHERE u.id = ${ID_BY_LOGIN}`,
   );
   const find = createStatementBatch<string, StoredAccount | undefined>({
     async send(ids) {

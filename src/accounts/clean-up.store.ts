@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 
 /** What has ended is kept for so many days, for whoever looks into what happened. */
 const KEPT_DAYS = 30;

@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { sha256 } from '../platform/sha256.ts';
 
 /** A browser that several people share carries one secret for each of them. */
 const MOST = 4;
@@ -28,5 +29,5 @@ export function formatDeviceToken(secrets: string[]): string {
 
 /** All that is kept of a secret. */
 export function digestOfDeviceSecret(secret: string): Buffer {
-  return createHash('sha256').update(`device:${secret}`).digest();
+  return sha256(`device:${secret}`);
 }

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Transaction } from '../audit/audit.ts';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
 import type { AccountState, StoredAccount } from './account.ts';
 import { ACCOUNT_COLUMNS, type AccountRow, lockPerson, readStoredAccount, storedAccountOf } from './accounts.store.ts';

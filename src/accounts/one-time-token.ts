@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { sha256 } from '../platform/sha256.ts';
 
 /** 256 random bits in a path segment. */
 const SHAPE = /^[\w-]{43}$/;
@@ -17,5 +18,5 @@ export function parseOneTimeToken(text: string): OneTimeToken | undefined {
 
 /** All that is kept. */
 export function digestOfOneTimeToken(token: OneTimeToken): Buffer {
-  return createHash('sha256').update(`one-time-link:${token}`).digest();
+  return sha256(`one-time-link:${token}`);
 }

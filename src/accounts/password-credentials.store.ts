@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Transaction } from '../audit/audit.ts';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import type { StoredFormat } from './decoy-hashes.ts';
 import { FORMAT_PATTERN } from './password-hash.ts';
 

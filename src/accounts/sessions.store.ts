@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Transaction } from '../audit/audit.ts';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 
 /** A sign-in in one browser, as its owner sees it. */
 export interface UserSession {

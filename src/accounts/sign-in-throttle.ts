@@ -1,6 +1,7 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { Pool } from 'pg';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
+import { sha256 } from '../platform/sha256.ts';
 import type { Login } from './login.ts';
 
 /** Seconds and counts. */
@@ -49,7 +50,7 @@ export interface SignInThrottle {
 
 /** Every spelling and every login of one account has the same key. S-129 */
 export function accountKey(userId: string): Buffer {
-  return createHash('sha256').update(`account:${userId}`).digest();
+  return sha256(`account:${userId}`);
 }
 
 /** For a login that nobody has. Keyed: people type passwords into the wrong field. */

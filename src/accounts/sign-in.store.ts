@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Transaction } from '../audit/audit.ts';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import type { Account, AccountState } from './account.ts';
 import { ACCOUNT_COLUMNS, type AccountRow, accountOf, ID_BY_LOGIN } from './accounts.store.ts';
 import type { Login } from './login.ts';

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Prisma } from '../generated/prisma/client.ts';
-import { preparedStatement } from './prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 
 export type Transaction = Prisma.TransactionClient;
 

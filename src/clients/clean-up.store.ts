@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 
 /** Secrets that ended so many days ago are no longer shown either. */
 const KEPT_DAYS = 30;

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
-import { preparedStatement } from '../audit/prepared-statement.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
 import type { ClientDetails, RelyingParty } from './client.ts';
 import { isPossibleClientId } from './client-id.ts';

@@ -4,6 +4,7 @@ import { isUnavailable } from '../platform/database/database-errors.ts';
 import { isAppError, methodNotAllowed, notFound, unavailable } from '../platform/errors.ts';
 import type { RequestState } from '../platform/http/context.ts';
 import { problems } from '../platform/http/errors.ts';
+import { STRICT_TRANSPORT } from '../platform/http/security-headers.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { EngineContext } from './engine.ts';
 import { readFromProgram } from './incoming-request.ts';
@@ -43,7 +44,7 @@ export function createProgramEndpoints({ current, describe, hasRoom, secure, log
     if (!res.headersSent) {
       res.setHeader('Cache-Control', 'no-store');
       res.setHeader('X-Content-Type-Options', 'nosniff');
-      if (secure) res.setHeader('Strict-Transport-Security', 'max-age=63072000');
+      if (secure) res.setHeader('Strict-Transport-Security', STRICT_TRANSPORT);
     }
     send(ctx);
   }

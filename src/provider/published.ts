@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STRICT_TRANSPORT } from '../platform/http/security-headers.ts';
 import type { Provider } from './engine.ts';
 
 /** @see KEYS.md: half a minute of rotation warm-up hangs on these numbers */
@@ -78,7 +79,7 @@ function prepare(content: object, type: string, secure: boolean): Published {
       'Access-Control-Allow-Origin': '*',
       'Cross-Origin-Resource-Policy': 'cross-origin',
       'X-Content-Type-Options': 'nosniff',
-      ...(secure && { 'Strict-Transport-Security': 'max-age=63072000' }),
+      ...(secure && { 'Strict-Transport-Security': STRICT_TRANSPORT }),
     },
   };
 }

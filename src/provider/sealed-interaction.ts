@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { sha256 } from '../platform/sha256.ts';
 
 const CIPHER = 'aes-256-gcm';
 const NONCE_LENGTH = 12;
@@ -25,5 +26,5 @@ export function openInteraction(id: string, stored: string): string {
 
 /** The id has 256 random bits, so one hash derives a key. */
 function keyOf(id: string): Buffer {
-  return hash('sha256', `sealed interaction:${id}`, 'buffer');
+  return sha256(`sealed interaction:${id}`);
 }

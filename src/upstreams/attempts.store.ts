@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import { sha256 } from '../platform/sha256.ts';
 
 /** Seconds. */

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 
 /** So long somebody who comes back late is told so. */
 const KEPT_HOURS = 24;

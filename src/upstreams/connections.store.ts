@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Transaction } from '../audit/audit.ts';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 
 /** @returns a question for the database: which connections are disabled, and since when? */
 export function createDisabledConnections(pool: Pool): () => Promise<Map<string, Date>> {

@@ -1,10 +1,9 @@
 // @ts-expect-error It brings no types; what is used of it is the type Strategy.
 import DiscordStrategy from 'passport-discord';
 import { askForJson } from './ask.ts';
-import { readCallback } from './callback.ts';
 import { type BreakerOptions, createBreaker } from './circuit-breaker.ts';
 import { discordIdentity } from './discord-user.ts';
-import { failed, failureOf } from './failure.ts';
+import { finish } from './finish.ts';
 import type { Credentials, Surroundings, UpstreamProvider } from './provider.ts';
 import { authorizationUrl, exchangeCode, type Strategy, strategyOptions, verify } from './run-strategy.ts';
 import type { Attempt, Upstream, UpstreamOutcome } from './upstream.ts';
@@ -70,14 +69,7 @@ export function createDiscord(options: DiscordOptions): Upstream {
         prompt: attempt.request.freshSignIn ? 'consent' : 'none',
       }),
 
-    async finish(response, attempt) {
-      const callback = readCallback(response, ISSUERS);
-      if ('kind' in callback) return callback;
-      try {
-        return await breaker.run((signal) => identify(callback.code, attempt, signal));
-      } catch (error) {
-        return failed(failureOf(error));
-      }
-    },
+    finish: (response, attempt) =>
+      finish(response, { issuers: ISSUERS, breaker, identify: (code, signal) => identify(code, attempt, signal) }),
   };
 }

@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto';
 import { type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { sha256 } from '../platform/sha256.ts';
 import { untrusted } from './failure.ts';
 
 /** Both are documented, and both have been seen. */
@@ -47,5 +47,5 @@ export async function verifyGoogleIdToken(
 }
 
 function leftHalf(accessToken: string): string {
-  return hash('sha256', accessToken, 'buffer').subarray(0, 16).toString('base64url');
+  return sha256(accessToken).subarray(0, 16).toString('base64url');
 }

@@ -2,9 +2,9 @@ import type { JWTPayload } from 'jose';
 // @ts-expect-error It brings no types; what is used of it is the type Strategy.
 import GoogleStrategy from 'passport-google-oauth20';
 import { askForJson, type JsonObject } from './ask.ts';
-import { readCallback } from './callback.ts';
 import { type BreakerOptions, createBreaker } from './circuit-breaker.ts';
-import { failed, failureOf, UpstreamFailure, untrusted } from './failure.ts';
+import { UpstreamFailure, untrusted } from './failure.ts';
+import { finish } from './finish.ts';
 import { GOOGLE_ISSUERS, verifyGoogleIdToken } from './google-id-token.ts';
 import { emailOf, localeOf, pictureOf, said, textOf } from './profile-values.ts';
 import type { Credentials, Surroundings, UpstreamProvider } from './provider.ts';
@@ -104,15 +104,12 @@ export function createGoogle(options: GoogleOptions): Upstream {
         access_type: keepsTokens ? 'offline' : undefined,
       }),
 
-    async finish(response, attempt) {
-      const callback = readCallback(response, GOOGLE_ISSUERS);
-      if ('kind' in callback) return callback;
-      try {
-        return await breaker.run((signal) => identify(callback.code, attempt, signal));
-      } catch (error) {
-        return failed(failureOf(error));
-      }
-    },
+    finish: (response, attempt) =>
+      finish(response, {
+        issuers: GOOGLE_ISSUERS,
+        breaker,
+        identify: (code, signal) => identify(code, attempt, signal),
+      }),
   };
 }
 

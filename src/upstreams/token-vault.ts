@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { preparedStatement } from '../audit/prepared-statement.ts';
+import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import type { UpstreamTokens } from './upstream.ts';
 
 /** As the key-encryption key of `signing-keys` does it. `identity` is bound into the ciphertext as associated data. */
