@@ -7,7 +7,10 @@ export default {
     '/node_modules/',
     '/dist/',
     // What only one of the two databases has: roles, several connections, timeouts; files that can be damaged.
-    process.env.TEST_POSTGRES_URL ? '/database/embedded\\.test\\.ts$' : '\\.postgresql\\.test\\.ts$',
+    // And once is enough for what has no database at all and takes long.
+    ...(process.env.TEST_POSTGRES_URL
+      ? ['/database/embedded\\.test\\.ts$', '/signing-keys/model/']
+      : ['\\.postgresql\\.test\\.ts$']),
   ],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/packages/[^/]+/dist/', '<rootDir>/examples/[^/]+/dist/'],
   extensionsToTreatAsEsm: ['.ts'],

@@ -1,5 +1,6 @@
 import { loadConfig } from '../dist/config/load.js';
 import { openServices } from '../dist/services.js';
+import { providers } from '../dist/upstreams/registry.js';
 import { openBrowser } from './browser.mjs';
 import { openConnection } from './connection.mjs';
 
@@ -11,7 +12,7 @@ export const resources = { [jwtResource]: 'jwt', [opaqueResource]: 'opaque' };
 
 /** Fills the service's database by the service's own code, before it starts. People still have to choose their passwords. */
 export async function seed(environment, count) {
-  const services = await openServices(loadConfig(environment));
+  const services = await openServices(loadConfig(providers, environment));
   try {
     for (const [identifier, accessTokenFormat] of Object.entries(resources)) {
       created(await services.resourceServers.create({ identifier, name: identifier, accessTokenFormat }, BY));

@@ -21,6 +21,7 @@ const upstream = await startFakeUpstream({
   port: Number(process.env.PORT),
   clientSecret: process.env.CLIENT_SECRET,
 });
+upstream.register(process.env.ISSUER);
 for (const { people } of [upstream.google, upstream.discord]) people.push(...PEOPLE);
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => upstream.close());
 

@@ -5,6 +5,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildExamples } from './build.mjs';
+import { problemsOfPorts } from './demo-ports.mjs';
+import { endWithNpm } from './end-with-npm.mjs';
 import { prepare, requireNode, root } from './prepare.mjs';
 
 const CLIENT_ID = 'sample-web-app';
@@ -23,7 +25,8 @@ const issuer = process.env.ISSUER ?? `http://localhost:${port}`;
 const webApp = `http://localhost:${webAppPort}`;
 const api = `http://localhost:${apiPort}`;
 // As the stand-in listens: on 127.0.0.1 alone.
-const upstreams = `http://127.0.0.1:${process.env.DEMO_UPSTREAMS_PORT ?? 4002}`;
+const upstreamsPort = Number(process.env.DEMO_UPSTREAMS_PORT ?? 4002);
+const upstreams = `http://127.0.0.1:${upstreamsPort}`;
 const pretends = !['GOOGLE_CLIENT_ID', 'DISCORD_CLIENT_ID', 'DANGEROUSLY_UPSTREAMS_AT'].some(
   (name) => process.env[name],
 );
@@ -31,7 +34,9 @@ const pretends = !['GOOGLE_CLIENT_ID', 'DISCORD_CLIENT_ID', 'DANGEROUSLY_UPSTREA
 const children = [];
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
+endWithNpm('demo');
 
+await requirePorts();
 const pretended = pretends ? await startUpstreams() : {};
 start('dist/main.js', { ISSUER: issuer, PORT: String(port), ...pretended });
 await until(`${issuer}/.well-known/openid-configuration`);
@@ -50,7 +55,9 @@ await until(webApp);
 await until(`${api}/.well-known/oauth-protected-resource`);
 const pretendedSteps = `
 "Continue with Google" and "Continue with Discord" lead to ${upstreams}, which only pretends to be either:
-choose who to be there, and allow the sample application to know it. No account anywhere is needed.`;
+choose who to be there, and allow the sample application to know it. No account anywhere is needed.
+Like the real one, that Discord does not ask again who agreed before; to be somebody else there, sign out at
+${upstreams}/discord/logout`;
 console.log(`
 The sample application is at ${webApp} — press "Sign in".${pretends ? pretendedSteps : ''}
 The sample API is at         ${api} — it checks tokens by ${issuer}/.well-known/jwks.json alone.
@@ -75,10 +82,23 @@ function readSettings() {
   if (!isGiven('KEY_ENCRYPTION_KEY')) process.env.KEYS_DIR ??= join(root, 'data/demo/keys');
 }
 
+/** Ends the demo before it began, when another process is where one of its own belongs. */
+async function requirePorts() {
+  const problems = await problemsOfPorts({
+    PORT: { port, host: process.env.HOST ?? '127.0.0.1' },
+    DEMO_WEB_APP_PORT: { port: webAppPort },
+    DEMO_API_PORT: { port: apiPort },
+    ...(pretends && { DEMO_UPSTREAMS_PORT: { port: upstreamsPort, host: '127.0.0.1' } }),
+  });
+  if (!problems.length) return;
+  console.error(problems.join('\n'));
+  process.exit(1);
+}
+
 /** What makes Daemun take the stand-in for both providers. */
 async function startUpstreams() {
   const secret = 'known to everybody who reads this';
-  start('scripts/demo-upstreams.mjs', { PORT: new URL(upstreams).port, CLIENT_SECRET: secret });
+  start('scripts/demo-upstreams.mjs', { PORT: String(upstreamsPort), CLIENT_SECRET: secret, ISSUER: issuer });
   await until(`${upstreams}/google/oauth2/v3/certs`);
   return {
     GOOGLE_CLIENT_ID: 'google-client',
@@ -98,7 +118,8 @@ function start(file, environment) {
     env: { ...process.env, ...environment },
   });
   children.push(child);
-  child.on('exit', (code) => stop(code ?? 1));
+  // Ctrl+C reaches all of them at once, and who ends by it first did nothing wrong.
+  child.on('exit', (code, signal) => stop(['SIGINT', 'SIGTERM'].includes(signal) ? 0 : (code ?? 1)));
 }
 
 /** The demo lives and dies as one. */

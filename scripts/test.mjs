@@ -14,6 +14,7 @@ const ON_POSTGRESQL = [
   'test/accounts',
   'test/clients',
   'test/signing-keys',
+  'test/upstreams',
   'test/audit',
   'test/cli',
   'test/browser',

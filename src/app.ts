@@ -8,7 +8,7 @@ import { createClientsCleanUp } from './clients/clean-up.store.ts';
 import type { Config } from './config/config.ts';
 import { createErrorScreens } from './interactions/error.ts';
 import { createPictureFetcher } from './interactions/fetch-picture.ts';
-import { createInteractionRoutes } from './interactions/interactions.routes.ts';
+import { createInteractionRoutes, namePageRoute } from './interactions/interactions.routes.ts';
 import { registerPlayground, retirePlayground } from './interactions/playground-client.ts';
 import { createProtocolScreens } from './interactions/protocol-screens.ts';
 import { loadScreens } from './interactions/screens.ts';
@@ -16,9 +16,11 @@ import { callbackPath } from './interactions/upstream-paths.ts';
 import { requestContext } from './platform/http/context.ts';
 import { createCsrf } from './platform/http/csrf.ts';
 import { errors } from './platform/http/errors.ts';
-import { health } from './platform/http/health.ts';
+import { health, nameHealthRoute } from './platform/http/health.ts';
 import { hostCheck } from './platform/http/host-check.ts';
+import { metricsListener } from './platform/http/metrics-server.ts';
 import { plainPaths } from './platform/http/paths.ts';
+import { measureRequests } from './platform/http/request-metrics.ts';
 import { securityHeaders } from './platform/http/security-headers.ts';
 import { createHttpServer } from './platform/http/server.ts';
 import { periodically } from './platform/periodically.ts';
@@ -27,9 +29,11 @@ import type { Service } from './platform/run-service.ts';
 import { createArtifactStore } from './provider/adapter.ts';
 import { createIdentityProvider } from './provider/provider.ts';
 import { createPublicFetch } from './provider/public-fetch.ts';
-import { isForPrograms } from './provider/routes.ts';
+import { isForPrograms, nameProtocolRoute } from './provider/routes.ts';
 import { openServices, type Services } from './services.ts';
-import { openSigningKeys } from './signing-keys/signing-keys.ts';
+import { claimKeys } from './signing-keys/key-issuer.ts';
+import { reportKeys } from './signing-keys/key-metrics.ts';
+import { type KeyView, openKeyView } from './signing-keys/key-view.ts';
 import { createUpstreamsCleanUp } from './upstreams/clean-up.store.ts';
 import { createUpstreamSignIns } from './upstreams/sign-ins.ts';
 import { createTokenVault } from './upstreams/token-vault.ts';
@@ -52,9 +56,25 @@ export async function createApp(config: Config): Promise<Service> {
 
 /** The service over pieces that are open already; closing it closes them. */
 export async function createServiceOn(services: Services, config: Config): Promise<Service> {
-  const { issuer, production } = config;
-  const { logger, database, secrets, audit, accounts, oneTimeLinks, sessions, clients, resourceServers } = services;
+  const { keyStore, keyPolicy, secretStore, secrets } = services;
+  await claimKeys({ ...services, issuer: config.issuer, production: config.production });
+  const keyView = await openKeyView({ ...services, store: keyStore, policy: keyPolicy, others: secretStore });
+  try {
+    // They were read before, and count by the same version.
+    await secrets.reload();
+    return await createServiceWith(keyView, services, config);
+  } catch (error) {
+    await keyView.close();
+    throw error;
+  }
+}
 
+async function createServiceWith(keyView: KeyView, services: Services, config: Config): Promise<Service> {
+  const { issuer, production } = config;
+  const { logger, metrics, database, secrets, audit, accounts, oneTimeLinks, sessions, clients, resourceServers } =
+    services;
+
+  reportKeys(metrics, keyView);
   const artifactStore = createArtifactStore({
     pool: database.pool,
     refreshSuccessorKey: secrets.refreshSuccessorKey,
@@ -78,7 +98,8 @@ export async function createServiceOn(services: Services, config: Config): Promi
     config,
     database,
     artifactStore,
-    signingKeys: await openSigningKeys(services),
+    signingKeys: keyView.current(),
+    keyPolicy: services.keyPolicy,
     secrets,
     accounts: { find: accounts.find, claimsOf },
     clients,
@@ -89,7 +110,20 @@ export async function createServiceOn(services: Services, config: Config): Promi
     screens: createProtocolScreens({ screens, accounts }),
     uiLocales: screens.messages.locales,
     fetch: createPublicFetch({ allowLoopback: config.dangerouslyFetchFromLoopback }),
+    onUnknownKid: metrics.counter(
+      'daemun_unknown_kid_total',
+      'ID token hints signed by a key that is not ours, or not any more.',
+      [],
+    ),
     logger,
+  });
+  keyView.onChange(async (set) => {
+    try {
+      await secrets.reload();
+    } finally {
+      // A secret that cannot be opened here is no reason to go on with a key that was revoked.
+      await identityProvider.replaceKeys(set);
+    }
   });
   const upstreams = createUpstreamSignIns({
     pool: database.pool,
@@ -127,7 +161,9 @@ export async function createServiceOn(services: Services, config: Config): Promi
   koa.silent = true;
   koa.use(requestContext(config));
   koa.use(securityHeaders({ issuer }));
-  koa.use(health({ isReady: async () => !state.stopping && (await database.pool.query('SELECT 1')).rowCount === 1 }));
+  const isReady = async () =>
+    !state.stopping && keyView.isReady().ready && (await database.pool.query('SELECT 1')).rowCount === 1;
+  koa.use(health({ isReady }));
   koa.use(errors({ renderError: createErrorScreens(screens).appError, logger }));
   koa.use(hostCheck(issuer, isForPrograms));
   koa.use(plainPaths());
@@ -135,9 +171,14 @@ export async function createServiceOn(services: Services, config: Config): Promi
   koa.use(routes.routes());
   koa.use(routes.allowedMethods());
   const handle = koa.callback();
-  const server = createHttpServer((req, res) => {
-    if (!identityProvider.answer(req, res)) void handle(req, res);
-  });
+  const nameRoute = (path: string, method: string) =>
+    nameHealthRoute(path) ?? nameProtocolRoute(path) ?? namePageRoute(routes, path, method);
+  const server = createHttpServer(
+    measureRequests(metrics, nameRoute, (req, res) => {
+      if (!identityProvider.answer(req, res)) void handle(req, res);
+    }),
+  );
+  const metricsServer = config.metrics && createHttpServer(metricsListener({ metrics, token: config.metrics.token }));
 
   const stopCleanUp = periodically('clean-up', CLEAN_UP_INTERVAL, () => deleteAllExpired(artifactStore), logger);
   const stopForgetting = periodically('forgetting guesses', FORGET_INTERVAL, () => signIn.forgetStrangers(), logger);
@@ -158,13 +199,15 @@ export async function createServiceOn(services: Services, config: Config): Promi
     ...(!production && { mailboxUrl: `${issuer}/mailbox` }),
     async listen() {
       await server.listen(config.listen);
+      if (config.metrics) await metricsServer?.listen({ host: config.listen.host, port: config.metrics.port });
       return { url: issuer };
     },
     async close() {
       state.stopping = true;
       await controlSocket?.close();
       await server.close();
-      await Promise.all([stopCleanUp(), stopForgetting(), stopRemoving()]);
+      await metricsServer?.close();
+      await Promise.all([stopCleanUp(), stopForgetting(), stopRemoving(), keyView.close()]);
       await services.close();
     },
   };

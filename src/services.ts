@@ -1,34 +1,58 @@
+import { waitForLocks } from './accounts/accounts.store.ts';
 import { type Accounts, createAccounts } from './accounts/accounts.ts';
 import { type Consents, createConsents } from './accounts/consents.ts';
 import { createFederation, type Federation } from './accounts/federation.ts';
 import { createNotifications } from './accounts/notifications.ts';
 import { createOneTimeLinks, type OneTimeLinks } from './accounts/one-time-links.ts';
 import { createPasswords, type Passwords } from './accounts/passwords.ts';
+import { pepperIdsInUse } from './accounts/pepper-use.store.ts';
 import { createUserSessions, type UserSessions } from './accounts/sessions.ts';
-import { type Audit, createAudit } from './audit/audit.ts';
+import { type Audit, createAudit, type Transaction } from './audit/audit.ts';
+import { countEvents } from './audit/event-counts.ts';
+import type { KeyAdministration } from './cli/command.ts';
 import { type Clients, createClients } from './clients/clients.ts';
 import { createResourceServers, type ResourceServers } from './clients/resource-servers.ts';
 import type { Config } from './config/config.ts';
 import type { Database } from './platform/database/database.ts';
 import { openPreparedDatabase } from './platform/database/prepare.ts';
+import { retryConflicts } from './platform/database/statement-batch.ts';
 import { createOutbound } from './platform/http/outbound.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
 import { createMailbox, type Mailbox } from './platform/mail.ts';
-import { endAccountAccess, endClientAccess, endConsent, endSession } from './provider/revocation.ts';
+import { createMetrics, type Metrics, noMetrics } from './platform/metrics.ts';
+import {
+  endAccountAccess,
+  endClientAccess,
+  endConsent,
+  endSession,
+  endSessionsUsedSince,
+} from './provider/revocation.ts';
 import type { KeyEncryption } from './signing-keys/envelope.ts';
-import { loadKeyEncryption } from './signing-keys/key-encryption.ts';
+import { findKekIds, loadKeyEncryption } from './signing-keys/key-encryption.ts';
+import { moveKeys } from './signing-keys/key-issuer.ts';
+import { createKeyStore, type KeyStore } from './signing-keys/key-store.ts';
+import { createRewrap } from './signing-keys/rewrap.ts';
+import { createSecretStore, type SecretStore } from './signing-keys/secret-store.ts';
 import { openSecrets, type ServerSecrets } from './signing-keys/server-secrets.ts';
+import { DEFAULT_KEY_POLICY, type KeyPolicy } from './signing-keys/timing.ts';
 import { createUpstreamConnections, type UpstreamConnections } from './upstreams/connections.ts';
-import { createUpstreams } from './upstreams/registry.ts';
+import { providers } from './upstreams/registry.ts';
+import { UPSTREAM_TOKENS } from './upstreams/token-vault.ts';
 import type { Upstream } from './upstreams/upstream.ts';
+import { createUpstreams } from './upstreams/upstreams.ts';
 
 /** Everything that needs no HTTP: what the server and the command line have in common. */
 export interface Services {
   issuer: string;
   logger: Logger;
+  metrics: Metrics;
   database: Database;
   keyEncryption: KeyEncryption;
   secrets: ServerSecrets;
+  keyPolicy: KeyPolicy;
+  keyStore: KeyStore;
+  secretStore: SecretStore;
+  keys: KeyAdministration;
   audit: Audit;
   mail: Mailbox;
   passwords: Passwords;
@@ -55,13 +79,54 @@ export async function openServices(config: Config): Promise<Services> {
       value: config.keyEncryptionKey,
       production,
       database,
+      tables: [UPSTREAM_TOKENS],
+      warn: (text) => logger.warn(text),
     });
-    const secrets = await openSecrets({ database, keyEncryption });
+    const secrets = await openSecrets({ database, keyEncryption, warn: (text) => logger.warn(text) });
     const serviceName = config.branding.name;
-    const audit = createAudit({ database, logger });
+    const metrics = config.metrics ? await createMetrics() : noMetrics;
+    const count = countEvents(metrics, { providers: providers.map(({ name }) => name) });
+    const audit = createAudit({ database, logger, count });
+    const keyPolicy = { ...DEFAULT_KEY_POLICY, ...config.keys };
+    const { idToken, accessToken } = config.lifetimes;
+    const tokenLifetime = Math.max(idToken, accessToken);
+    const keyStore = createKeyStore({ database, keyEncryption, audit, policy: keyPolicy, tokenLifetime });
+    const secretStore = createSecretStore({
+      database,
+      keyEncryption,
+      audit,
+      policy: { ...keyPolicy, cookieLifetime: Math.max(config.lifetimes.session, config.lifetimes.interaction) },
+      pepperIdsInUse,
+    });
+    const keys: KeyAdministration = {
+      store: keyStore,
+      secrets: secretStore,
+      rewrap: createRewrap({ database, keyEncryption, audit, tables: [UPSTREAM_TOKENS] }),
+      policy: keyPolicy,
+      kekIds: keyEncryption.kekIds,
+      move: (by) => moveKeys({ database, issuer, keyStore }, by),
+      kekIdsInUse: () => findKekIds(database.pool, [UPSTREAM_TOKENS]),
+      async endSessionsUsedSince({ kid, since }, by, within) {
+        const end = async (tx: Transaction) => {
+          const sessionsEnded = await endSessionsUsedSince(tx, since);
+          await audit.in(tx).sessionsEndedWithKey({ kid, sessionsEnded }, by);
+          return sessionsEnded;
+        };
+        if (within) return end(within);
+        const alone = async (tx: Transaction) => waitForLocks(tx).then(() => end(tx));
+        return retryConflicts(() => database.prisma.$transaction(alone, { timeout: 60_000 }));
+      },
+    };
     const mail = createMailbox({ database });
     const notify = createNotifications({ mail, serviceName });
-    const passwords = createPasswords({ database, peppers: secrets.peppers, logger, serviceName, ...config.passwords });
+    const passwords = createPasswords({
+      database,
+      peppers: secrets.peppers,
+      reloadPeppers: () => secrets.reload(),
+      logger,
+      serviceName,
+      ...config.passwords,
+    });
     const endAccess = endAccountAccess;
     const accounts = createAccounts({ database, audit, passwords, notify, endAccess });
     const oneTimeLinks = createOneTimeLinks({ database, audit, passwords, notify, endAccess });
@@ -70,6 +135,7 @@ export async function openServices(config: Config): Promise<Services> {
     const consents = createConsents({ database, audit, endConsent });
     const { dangerouslyAt: standInAt, keepsTokens, providers: settings } = config.upstreams;
     const upstreams = await createUpstreams({
+      providers,
       settings,
       keepsTokens,
       fetch: createOutbound({ allowLoopback: standInAt !== undefined }),
@@ -81,16 +147,23 @@ export async function openServices(config: Config): Promise<Services> {
       audit,
       signUp: config.signUp,
       notify,
+      endAccess,
       displayName: (provider) => upstreams.find((upstream) => upstream.provider === provider)?.displayName ?? provider,
+      isConfigured: (provider) => upstreams.some((upstream) => upstream.provider === provider),
     });
     const clients = createClients({ database, audit, endClientAccess });
     const resourceServers = createResourceServers({ database, audit, issuer });
     return {
       issuer,
       logger,
+      metrics,
       database,
       keyEncryption,
       secrets,
+      keyPolicy,
+      keyStore,
+      secretStore,
+      keys,
       audit,
       mail,
       passwords,

@@ -24,6 +24,7 @@ import {
 } from './new-account.ts';
 import type { Notify } from './notifications.ts';
 import { voidLinks } from './one-time-links.store.ts';
+import { createCredentialStore } from './password-credentials.store.ts';
 import type { Passwords } from './passwords.ts';
 import { endSessionsOf } from './sessions.store.ts';
 
@@ -37,6 +38,8 @@ export interface Accounts {
   find(id: string): Promise<StoredAccount | undefined>;
   /** By user name or e-mail address, in any spelling. */
   findByLogin(login: string): Promise<Account | undefined>;
+  /** Whether the person can prove themselves here. Read anew each time. */
+  hasPassword(id: string): Promise<boolean>;
   list(page: { after?: string; limit: number }): Promise<{ accounts: Account[]; next?: string }>;
   /** Without one, the service offers its setup link. */
   hasAdministrator(): Promise<boolean>;
@@ -61,6 +64,7 @@ export interface AccountsOptions {
 export function createAccounts({ database, audit, passwords, notify, endAccess }: AccountsOptions): Accounts {
   const { prisma, pool } = database;
   const finder = createAccountFinder(pool);
+  const { hasPassword } = createCredentialStore(pool);
 
   /** Ending access locks sessions, grants and tokens that requests under way lock too. */
   function whileEndingAccess<Outcome>(work: (tx: Transaction) => Promise<Outcome>): Promise<Outcome> {
@@ -82,6 +86,8 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
     },
 
     findByLogin: (login) => finder.findByLogin(parseLogin(login)),
+
+    hasPassword: async (id) => isAccountId(id) && hasPassword(id),
 
     async list({ after, limit }) {
       if (after !== undefined && !isAccountId(after)) throw badRequest('after', 'This is not the id of an account.');

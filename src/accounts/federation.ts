@@ -1,4 +1,4 @@
-import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
 import { badRequest, unavailable } from '../platform/errors.ts';
@@ -8,6 +8,7 @@ import { type FederatedIdentity, type ParsedIdentity, parseFederatedIdentity } f
 import { isUpToDate, refreshProfile } from './federated-profile.ts';
 import { createLinkedIdentities, type LinkedIdentities } from './linked-identities.ts';
 import type { Notify } from './notifications.ts';
+import { createCredentialStore } from './password-credentials.store.ts';
 import { createPendingLinks, type PendingLinks } from './pending-links.ts';
 import { signUp } from './sign-up.ts';
 import { createSignUpPolicy, type SignUpOptions, type SignUpRefusal } from './sign-up-policy.ts';
@@ -15,7 +16,7 @@ import { createTurns } from './turns.ts';
 
 export type { FederatedIdentity } from './federated-identity.ts';
 export type { LinkedIdentity, UnlinkOutcome } from './linked-identities.ts';
-export type { FoundLink, LinkOutcome } from './pending-links.ts';
+export type { FollowedLink, FoundLink, IdentityProof, LinkOutcome } from './pending-links.ts';
 export type { SignUpOptions } from './sign-up-policy.ts';
 
 /** Others may win the race to an identity or an address, and lose what they won before it is read: not time and again. */
@@ -27,7 +28,9 @@ export type FederatedRefusal =
   | 'email_missing'
   | 'email_not_verified'
   /** Somebody else than the one who has to sign in again. */
-  | 'other_account';
+  | 'other_account'
+  /** A proof of now is wanted, and the account has a password to give it with. */
+  | 'password_needed';
 
 /** `account.accessGeneration` belongs to the sign-in: if the account has another one when it is completed, nobody is signed in. */
 export type FederatedOutcome =
@@ -36,12 +39,23 @@ export type FederatedOutcome =
   | { kind: 'link_required'; accountId: string }
   | { kind: 'refused'; reason: FederatedRefusal };
 
+/** What a sign-in has to be, besides somebody's. */
+export interface Demands {
+  /** This account has to sign in again: nobody else is signed in, made or offered a link. */
+  only?: string;
+  /**
+   * A proof of now is wanted, and the provider gave none: its word is not enough for somebody who has a password here. Who has none
+   * cannot be asked for more than that word. S-016, S-164
+   */
+  unlessPassword?: boolean;
+}
+
 export interface Federation extends PendingLinks, LinkedIdentities {
   /**
-   * Who this is here. With `only`, that account has to sign in again: nobody else is signed in, made or offered a link.
+   * Who this is here.
    * @throws AppError bad_request, when the subject cannot be one
    */
-  signIn(identity: FederatedIdentity, by: AuditContext, only?: string): Promise<FederatedOutcome>;
+  signIn(identity: FederatedIdentity, by: AuditContext, demands?: Demands): Promise<FederatedOutcome>;
 }
 
 export interface FederationOptions {
@@ -51,6 +65,10 @@ export interface FederationOptions {
   notify: Notify;
   /** By which people know a provider, for mail. Its name with a capital letter when absent. */
   displayName?(provider: string): string;
+  /** Whether this service can ask a provider at all: an identity at any other one lets nobody in. */
+  isConfigured(provider: string): boolean;
+  /** Ends the person's sessions, grants, codes and tokens inside the transaction. */
+  endAccess(tx: Transaction, accountId: string): Promise<{ sessions: string[] }>;
 }
 
 /**
@@ -60,12 +78,13 @@ export interface FederationOptions {
 export function createFederation(options: FederationOptions): Federation {
   const { database, audit, notify, displayName = capitalized } = options;
   const finder = createFederatedIdentityFinder(database.pool);
+  const { hasPassword } = createCredentialStore(database.pool);
   const mayStart = createSignUpPolicy(options.signUp);
   const takeTurns = createTurns();
 
-  async function decide(identity: ParsedIdentity, by: AuditContext, only?: string): Promise<FederatedOutcome> {
+  async function decide(identity: ParsedIdentity, by: AuditContext, demands: Demands): Promise<FederatedOutcome> {
     for (let number = 1; number <= ATTEMPTS; number++) {
-      const outcome = await attempt(identity, by, only);
+      const outcome = await attempt(identity, by, demands);
       if (outcome) return outcome;
     }
     throw unavailable(1);
@@ -75,10 +94,11 @@ export function createFederation(options: FederationOptions): Federation {
   async function attempt(
     identity: ParsedIdentity,
     by: AuditContext,
-    only: string | undefined,
+    demands: Demands,
   ): Promise<FederatedOutcome | undefined> {
     const known = await finder.find(identity);
-    if (known) return enter(known, identity, by, only);
+    if (known) return enter(known, identity, by, demands);
+    const { only } = demands;
     const { provider, email, hostedDomain } = identity;
     const refuse = (reason: FederatedRefusal, userId?: string) => refused({ provider, userId, reason }, by);
     if (!email) return refuse('email_missing');
@@ -103,7 +123,7 @@ export function createFederation(options: FederationOptions): Federation {
     known: KnownIdentity,
     identity: ParsedIdentity,
     by: AuditContext,
-    only: string | undefined,
+    { only, unlessPassword }: Demands,
   ): Promise<FederatedOutcome | undefined> {
     const { provider } = identity;
     const userId = known.account.id;
@@ -111,6 +131,10 @@ export function createFederation(options: FederationOptions): Federation {
     const account = isSettled(known, identity) ? known.account : await refresh(identity, userId);
     if (!account) return undefined;
     if (account.state !== 'active') return refused({ provider, userId, reason: 'account_disabled' }, by);
+    // Asked after the account was read: a password that comes later counts up the generation that this sign-in has to have.
+    if (unlessPassword && (await hasPassword(userId))) {
+      return refused({ provider, userId, reason: 'password_needed' }, by);
+    }
     await audit.queue.signInSucceeded({ userId, amr: ['fed'], provider }, by);
     return { kind: 'known', account };
   }
@@ -128,16 +152,16 @@ export function createFederation(options: FederationOptions): Federation {
   }
 
   return {
-    async signIn(said, by, only) {
+    async signIn(said, by, demands = {}) {
       const identity = parseFederatedIdentity(said);
       if (!identity) throw badRequest('sub', 'The provider did not say who this is.');
       const known = await finder.find(identity);
-      const outcome = known && isSettled(known, identity) && (await enter(known, identity, by, only));
+      const outcome = known && isSettled(known, identity) && (await enter(known, identity, by, demands));
       if (outcome) return outcome;
-      return takeTurns(JSON.stringify([identity.provider, identity.subject]), () => decide(identity, by, only));
+      return takeTurns(JSON.stringify([identity.provider, identity.subject]), () => decide(identity, by, demands));
     },
     ...createPendingLinks({ database, audit, notify, displayName }),
-    ...createLinkedIdentities({ database, audit, notify, displayName }),
+    ...createLinkedIdentities({ ...options, displayName }),
   };
 }
 

@@ -37,18 +37,20 @@ export async function readIdentities(
   }));
 }
 
-/** A password, or an identity at a provider that is open. */
-export async function hasOtherWayIn(tx: Transaction, which: Which): Promise<boolean> {
+export async function hasPassword(tx: Transaction, userId: string): Promise<boolean> {
+  return (await tx.passwordCredential.count({ where: { userId } })) > 0;
+}
+
+/** Where the person has other identities than these, as far as the connections are open. */
+export async function readOtherProviders(tx: Transaction, which: Which): Promise<string[]> {
   const { userId, provider } = which;
   const subject = which.subject ?? null;
-  const [row] = await tx.$queryRaw<{ found: boolean }[]>`
-    SELECT EXISTS (SELECT 1 FROM password_credentials WHERE user_id = ${userId}::uuid)
-      OR EXISTS (SELECT 1 FROM federated_identities f
-        WHERE f.user_id = ${userId}::uuid
-          AND (f.provider <> ${provider} OR (${subject}::text IS NOT NULL AND f.subject <> ${subject}::text))
-          AND NOT EXISTS (SELECT 1 FROM upstream_connections c WHERE c.provider = f.provider AND c.disabled_at IS NOT NULL)
-      ) AS found`;
-  return row?.found === true;
+  const rows = await tx.$queryRaw<{ provider: string }[]>`
+    SELECT DISTINCT f.provider FROM federated_identities f
+    WHERE f.user_id = ${userId}::uuid
+      AND (f.provider <> ${provider} OR (${subject}::text IS NOT NULL AND f.subject <> ${subject}::text))
+      AND NOT EXISTS (SELECT 1 FROM upstream_connections c WHERE c.provider = f.provider AND c.disabled_at IS NOT NULL)`;
+  return rows.map((row) => row.provider);
 }
 
 /** Their upstream tokens go with them. */

@@ -24,7 +24,13 @@ export function createCredentialStore(pool: Pool) {
     'passwords.upgrade',
     `UPDATE password_credentials SET hash = $3, pepper_id = $4 WHERE user_id = $1::uuid AND hash = $2 RETURNING user_id`,
   );
+  const find = preparedStatement(
+    pool,
+    'passwords.exists',
+    'SELECT 1 FROM password_credentials WHERE user_id = $1::uuid',
+  );
   return {
+    hasPassword: async (userId: string): Promise<boolean> => (await find([userId])).length > 0,
     async countFormats(): Promise<StoredFormat[]> {
       const rows = await countFormats([FORMAT_PATTERN]);
       return rows.flatMap(({ format, count }) => (format === null ? [] : [{ format, count: Number(count) }]));

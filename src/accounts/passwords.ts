@@ -20,6 +20,9 @@ export interface Peppers {
   byId(id: string): Buffer | undefined;
 }
 
+/** A wait for whoever asks for a pepper that is not here, in seconds. */
+const PEPPER_RETRY = 5;
+
 export interface Verification {
   /** The stored password; absent when there is no such account, or it has none. */
   stored?: StoredPassword;
@@ -34,7 +37,15 @@ export interface Passwords extends PasswordPolicy {
   hash(password: string): Promise<StoredPassword>;
   /** Takes a place for one hash; `source` is the address that asks. */
   reserve(source?: string): HashReservation;
-  /** Computes one hash whatever it is given, and says whether it was the password. Gives the place back. */
+  /**
+   * To be awaited before a try is counted: the pepper may be newer than what this node has read.
+   * @throws AppError unavailable, when it is not there either
+   */
+  knowPepperOf(stored: StoredPassword | undefined): Promise<void>;
+  /**
+   * Computes one hash whatever it is given, and says whether it was the password. Gives the place back.
+   * @throws AppError unavailable, when the pepper of `stored` is not known
+   */
   verify(verification: Verification): Promise<boolean>;
   /** Whether a new hash would be made differently. */
   isOutdated(stored: StoredPassword): boolean;
@@ -45,6 +56,8 @@ export interface Passwords extends PasswordPolicy {
 export interface PasswordsOptions {
   database: Pick<Database, 'pool'>;
   peppers: Peppers;
+  /** Reads the peppers anew. */
+  reloadPeppers?(): Promise<unknown>;
   logger: Pick<Logger, 'error'>;
   serviceName: string;
   hash: 'bcrypt' | 'argon2id';
@@ -73,9 +86,32 @@ export function createPasswords(options: PasswordsOptions): Passwords {
     countFormats: createCredentialStore(database.pool).countFormats,
   });
 
-  /** Undefined when nothing can match: an unknown scheme, a lost pepper, an empty password. */
+  const isKnown = ({ pepperId }: StoredPassword) => pepperId === UNPEPPERED || peppers.byId(pepperId) !== undefined;
+  let reloading: Promise<unknown> | undefined;
+
+  async function knowPepperOf(stored: StoredPassword | undefined): Promise<void> {
+    if (!stored || isKnown(stored)) return;
+    // Together with whoever asks at the same moment.
+    reloading ??= Promise.resolve(options.reloadPeppers?.()).finally(() => {
+      reloading = undefined;
+    });
+    try {
+      await reloading;
+    } catch (error) {
+      throw unavailable(PEPPER_RETRY, error);
+    }
+    if (!isKnown(stored)) throw pepperMissing(stored);
+  }
+
+  function pepperMissing({ pepperId }: StoredPassword) {
+    logger.error({ pepperId }, 'a stored password cannot be checked: its pepper is not there');
+    return unavailable(PEPPER_RETRY, new Error(`pepper ${pepperId} is not known`));
+  }
+
+  /** Undefined when nothing can match: an unknown scheme, an empty password. */
   function comparable(password: string, stored: StoredPassword | undefined): Comparable | undefined {
     if (!stored || password === '') return undefined;
+    if (!isKnown(stored)) throw pepperMissing(stored);
     const parsed = parseHash(stored.hash);
     const pepper = peppers.byId(stored.pepperId);
     const isImported = stored.pepperId === UNPEPPERED && parsed?.parameters.scheme === 'bcrypt';
@@ -98,6 +134,8 @@ export function createPasswords(options: PasswordsOptions): Passwords {
     },
 
     reserve: (source) => queue.reserve(source),
+
+    knowPepperOf,
 
     async verify({ stored, password, key, place }) {
       const real = comparable(password, stored);

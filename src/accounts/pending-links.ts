@@ -10,18 +10,26 @@ import type { Notify } from './notifications.ts';
 import { generateOneTimeToken, parseOneTimeToken } from './one-time-token.ts';
 import {
   consumePendingLink,
+  type IdentityProof,
   insertPendingLink,
+  isPendingElsewhere,
+  keepForNewPassword,
   type LinkKey,
   type PendingLink,
+  proofStands,
   readPendingLink,
   verifyAddress,
 } from './pending-links.store.ts';
 import { createTurns } from './turns.ts';
 
+export type { IdentityProof } from './pending-links.store.ts';
+
 export type LinkOutcome =
   | { kind: 'linked'; account: StoredAccount; waited?: WaitingTokens }
-  /** Used, expired, voided, of another interaction or account. */
+  /** Used, expired, voided, of another browser, interaction or account. */
   | { kind: 'spent' }
+  /** What proved the account is not linked to it any more, or its connection was closed. The link is as it was. */
+  | { kind: 'unproven' }
   /** The identity got another owner meanwhile. */
   | { kind: 'taken' }
   | { kind: 'refused'; reason: 'account_disabled' };
@@ -44,6 +52,16 @@ export interface FoundLink {
     name: string;
     hasPassword: boolean;
   };
+  /** Without a password, the providers at which the account can be proven. None when the password does it. */
+  provenAt: string[];
+}
+
+/** A link as its address says it, and where that was opened. */
+export interface FollowedLink {
+  link: string;
+  interaction: string;
+  /** What only this browser has. */
+  browser: string;
 }
 
 /** Identities that wait until the owner of an account proves that both are theirs. */
@@ -52,11 +70,21 @@ export interface PendingLinks {
     identity: FederatedIdentity;
     accountId: string;
     interaction: string;
+    /** Only there the link can be followed. */
+    browser: string;
     /** Stored as it is, until the link is completed or void. */
     sealedTokens?: string;
   }): Promise<{ link: string }>;
-  findLink(link: string, interaction: string): Promise<FoundLink | undefined>;
-  completeLink(input: { link: string; interaction: string; accountId: string }, by: AuditContext): Promise<LinkOutcome>;
+  findLink(followed: FollowedLink): Promise<FoundLink | undefined>;
+  /** Whether one that was not found is good somewhere else: in another browser, or for another interaction. */
+  isElsewhere(followed: FollowedLink): Promise<boolean>;
+  /** The password that proved the account has to be changed first: the link goes on afterwards, with the new one. */
+  keepForNewPassword(input: FollowedLink & { accountId: string }): Promise<void>;
+  /** `proof`: by what the account was proven, when it was not by its password; held against what is there now. */
+  completeLink(
+    input: FollowedLink & { accountId: string; proof?: IdentityProof },
+    by: AuditContext,
+  ): Promise<LinkOutcome>;
 }
 
 export interface PendingLinksOptions {
@@ -70,10 +98,15 @@ export function createPendingLinks({ database, audit, notify, displayName }: Pen
   const { prisma } = database;
   const takeTurns = createTurns();
 
-  async function complete(tx: Transaction, key: LinkKey, accountId: string, by: AuditContext): Promise<LinkOutcome> {
+  async function complete(
+    tx: Transaction,
+    key: LinkKey,
+    { accountId, proof }: { accountId: string; proof?: IdentityProof },
+    by: AuditContext,
+  ): Promise<LinkOutcome> {
     const owner = await lockPerson(tx, accountId);
-    const pending = owner && (await consumePendingLink(tx, key, accountId));
-    if (!pending) return { kind: 'spent' };
+    const pending = owner && (await consumePendingLink(tx, key, accountId, proof));
+    if (!pending) return { kind: proof && owner && !(await proofStands(tx, proof, accountId)) ? 'unproven' : 'spent' };
     const failed = { userId: accountId, provider: pending.identity.provider };
     if (owner.state !== 'active') {
       await audit.in(tx).signInFailed({ ...failed, reason: 'account_disabled' }, by);
@@ -111,33 +144,49 @@ export function createPendingLinks({ database, audit, notify, displayName }: Pen
   }
 
   return {
-    async askForProof({ identity, accountId, interaction, sealedTokens }) {
+    async askForProof({ identity, accountId, interaction, browser, sealedTokens }) {
       const link = generateOneTimeToken();
       const parsed = parseFederatedIdentity(identity);
       // Anything else is never linked, whoever asks for it. S-094
       if (parsed?.email?.verified && isAccountId(accountId)) {
         const { email } = parsed;
-        await insertPendingLink(prisma, { link, interaction }, { ...parsed, email }, accountId, sealedTokens);
+        await insertPendingLink(prisma, { link, interaction, browser }, { ...parsed, email }, accountId, sealedTokens);
       }
       return { link };
     },
 
-    async findLink(text, interaction) {
-      const link = parseOneTimeToken(text);
-      const pending = link && (await readPendingLink(prisma, { link, interaction }));
+    async findLink(followed) {
+      const key = keyOf(followed);
+      const pending = key && (await readPendingLink(prisma, key));
       if (!pending) return undefined;
-      const { userId, identity, hasPassword } = pending;
+      const { userId, identity, hasPassword, connected } = pending;
       const loginName = identity.email.address;
       const account = { id: userId, loginName, name: identity.profile.name ?? loginName, hasPassword };
-      return { provider: identity.provider, account };
+      return { provider: identity.provider, account, provenAt: hasPassword ? [] : connected };
     },
 
-    async completeLink({ link: text, interaction, accountId }, by) {
-      const link = parseOneTimeToken(text);
-      if (!link || !isAccountId(accountId)) return { kind: 'spent' };
+    async isElsewhere(followed) {
+      const key = keyOf(followed);
+      return key !== undefined && isPendingElsewhere(prisma, key);
+    },
+
+    async keepForNewPassword({ accountId, ...followed }) {
+      const key = keyOf(followed);
+      if (key && isAccountId(accountId)) await keepForNewPassword(prisma, key, accountId);
+    },
+
+    async completeLink({ accountId, proof, ...followed }, by) {
+      const key = keyOf(followed);
+      if (!key || !isAccountId(accountId)) return { kind: 'spent' };
+      const proven = { accountId, ...(proof && { proof }) };
       return takeTurns(accountId, () =>
-        retryConflicts(() => prisma.$transaction((tx) => complete(tx, { link, interaction }, accountId, by))),
+        retryConflicts(() => prisma.$transaction((tx) => complete(tx, key, proven, by))),
       );
     },
   };
+}
+
+function keyOf({ link: text, interaction, browser }: FollowedLink): LinkKey | undefined {
+  const link = parseOneTimeToken(text);
+  return link && { link, interaction, browser };
 }

@@ -133,6 +133,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       const login = parseLogin(attempt.login);
       const devices = parseDeviceToken(attempt.deviceToken).map(digestOfDeviceSecret);
       const candidate = await store.lookUp(login, devices);
+      await passwords.knowPepperOf(candidate?.password);
       const userId = candidate?.account.id;
       const key = userId ? accountKey(userId) : strangerKey(login, peppers.current.key);
 

@@ -22,6 +22,7 @@ export function createSignUpPolicy({ policy, domains }: SignUpOptions): SignUpPo
     if (policy === 'open') return undefined;
     if (policy !== 'domains') return 'sign_up_closed';
     const domain = address.slice(address.lastIndexOf('@') + 1);
-    return allowed.has(domain) && allowed.has(asciiDomain(hostedDomain)) ? undefined : 'domain_not_allowed';
+    // One of two listed domains answers for its own addresses, not for those of the other.
+    return allowed.has(domain) && asciiDomain(hostedDomain) === domain ? undefined : 'domain_not_allowed';
   };
 }

@@ -9,21 +9,31 @@ export interface AuditContext {
 type Person = { userId: string };
 type Client = { clientId: string };
 type OfSession = { sessionId?: string };
-type SignInRefusal = 'unknown_user' | 'no_password' | 'wrong_password' | 'account_disabled';
 type Upstream = { provider: string };
-type FederatedRefusal =
-  | 'email_missing'
-  | 'email_not_verified'
-  | 'sign_up_closed'
-  | 'domain_not_allowed'
-  | 'other_account'
-  | 'identity_taken';
-type SignInLimit = 'address' | 'account' | 'device';
+type SigningKey = { kid: string; algorithm: string };
+
+export const SIGN_IN_REFUSALS = [
+  'unknown_user',
+  'no_password',
+  'wrong_password',
+  'account_disabled',
+  // Through an upstream.
+  'email_missing',
+  'password_needed',
+  'email_not_verified',
+  'sign_up_closed',
+  'domain_not_allowed',
+  'other_account',
+  'identity_taken',
+] as const;
+type SignInRefusal = (typeof SIGN_IN_REFUSALS)[number];
+export const SIGN_IN_LIMITS = ['address', 'account', 'device'] as const;
+type SignInLimit = (typeof SIGN_IN_LIMITS)[number];
 
 /** What each event says beyond its context. `userId`, `clientId` and `sessionId` become columns, the rest `details`. Never a secret. */
 export interface AuditDetails {
   signInSucceeded: Person & { amr: string[]; knownDevice?: boolean; provider?: string };
-  signInFailed: { userId?: string; provider?: string; reason: SignInRefusal | FederatedRefusal };
+  signInFailed: { userId?: string; provider?: string; reason: SignInRefusal };
   signInThrottled: { userId?: string; limit: SignInLimit; retryAfter: number };
   upstreamSignInFailed: { provider: string; reason: string; problem?: string };
   upstreamConnectionDisabled: { provider: string };
@@ -38,7 +48,7 @@ export interface AuditDetails {
   accountCreatedBySignUp: Person & Upstream;
   identityLinkRequired: Person & Upstream;
   identityLinked: Person & Upstream & { addressVerified?: boolean };
-  identityUnlinked: Person & Upstream;
+  identityUnlinked: Person & Upstream & { sessionsEnded?: number };
   administratorCreated: Person & { how: 'setup' | 'administration' };
   userDisabled: Person & { sessionsEnded: number };
   userEnabled: Person;
@@ -62,6 +72,21 @@ export interface AuditDetails {
   grantRevoked: { userId?: string; clientId?: string; reason?: string };
   codeReplayed: Client & { userId?: string };
   refreshTokenReplayed: Client & { userId?: string };
+  signingKeyStaged: SigningKey;
+  signingKeyPublished: SigningKey;
+  signingKeyActivated: SigningKey & { early?: boolean; reason?: string };
+  signingKeyRetired: SigningKey & { reason?: string };
+  signingKeyErased: SigningKey;
+  signingKeyArchived: SigningKey;
+  signingKeyDestroyed: SigningKey;
+  signingKeyRevoked: SigningKey & { reason: string };
+  signingKeyHeld: { kid: string };
+  signingKeyReleased: { kid: string };
+  sessionsEndedWithKey: { kid: string; sessionsEnded: number };
+  secretStaged: { secret: string; purpose: string };
+  secretRotated: { secret: string; purpose: string; before?: string; early?: boolean; reason: 'period' | 'order' };
+  secretDeleted: { secret: string; purpose: string };
+  keysRewrapped: { kekId: string; rows: Record<string, number> };
 }
 
 export type AuditEventName = keyof AuditDetails;
@@ -72,6 +97,7 @@ export type AuditWriter = {
 };
 
 interface EventKind {
+  /** As it is stored. */
   type: string;
   level: 'info' | 'warn';
 }
@@ -119,15 +145,34 @@ export const eventKinds: Record<AuditEventName, EventKind> = {
   grantRevoked: info('grant.revoked'),
   codeReplayed: warn('code.replayed'),
   refreshTokenReplayed: warn('refresh_token.replayed'),
+  signingKeyStaged: info('signing_key.staged'),
+  signingKeyPublished: info('signing_key.published'),
+  signingKeyActivated: info('signing_key.activated'),
+  signingKeyRetired: info('signing_key.retired'),
+  signingKeyErased: info('signing_key.erased'),
+  signingKeyArchived: info('signing_key.archived'),
+  signingKeyDestroyed: info('signing_key.destroyed'),
+  signingKeyRevoked: warn('signing_key.revoked'),
+  signingKeyHeld: info('signing_key.held'),
+  signingKeyReleased: info('signing_key.released'),
+  sessionsEndedWithKey: warn('sessions.ended_with_key'),
+  secretStaged: info('secret.staged'),
+  secretRotated: info('secret.rotated'),
+  secretDeleted: info('secret.deleted'),
+  keysRewrapped: warn('keys.rewrapped'),
 };
+
+interface NamedEvent extends EventKind {
+  name: AuditEventName;
+}
 
 /** A writer that hands every event to `record`. */
 export function createAuditWriter(
-  record: (kind: EventKind, details: Record<string, unknown>, by: AuditContext) => Promise<void>,
+  record: (event: NamedEvent, details: Record<string, unknown>, by: AuditContext) => Promise<void>,
 ): AuditWriter {
-  const functions = Object.entries(eventKinds).map(([name, kind]) => [
-    name,
-    (details: Record<string, unknown>, by: AuditContext) => record(kind, details, by),
-  ]);
+  const functions = Object.entries(eventKinds).map(([name, kind]) => {
+    const event = { name: name as AuditEventName, ...kind };
+    return [name, (details: Record<string, unknown>, by: AuditContext) => record(event, details, by)];
+  });
   return Object.fromEntries(functions) as AuditWriter;
 }

@@ -3,6 +3,7 @@ import type { Logger } from '../platform/logger.ts';
 import { type AuditRow, createInserter, insertWithin, type Transaction } from './audit.store.ts';
 import { type AuditContext, type AuditWriter, createAuditWriter } from './audit-event.ts';
 import { createAuditQueue } from './audit-queue.ts';
+import type { CountEvent } from './event-counts.ts';
 import { eventId } from './event-id.ts';
 import { printable } from './printable.ts';
 
@@ -24,10 +25,12 @@ export interface Audit {
 export interface AuditOptions {
   database: Pick<Database, 'pool'>;
   logger: Pick<Logger, 'info' | 'warn' | 'error'>;
+  /** Called for each event once its row is stored; in a transaction, before the transaction is. Absent: nobody reads figures. */
+  count?: CountEvent | undefined;
 }
 
 /** The append-only record of who did what: each event is a row, a log line and a count, written by one call. S-175 */
-export function createAudit({ database, logger }: AuditOptions): Audit {
+export function createAudit({ database, logger, count }: AuditOptions): Audit {
   const counts = new Map<string, number>();
   const insert = createInserter(database.pool);
   const queue = createAuditQueue<{ row: AuditRow; since: number }>({
@@ -36,13 +39,15 @@ export function createAudit({ database, logger }: AuditOptions): Audit {
   });
 
   function writer(store: (row: AuditRow) => Promise<void>): AuditWriter {
-    return createAuditWriter(({ type, level }, details, by) => {
+    return createAuditWriter(({ name, type, level }, details, by) => {
       const row = rowOf(type, printable(details), printable(by));
       counts.set(type, (counts.get(type) ?? 0) + 1);
       logger[level](lineOf(row), type);
       const stored = store(row);
       // For callers that do not wait: the line above is then the only record, and this one says so.
-      stored.catch((error) => logger.error({ error, event: type, id: row.id }, 'an audit row was not stored'));
+      stored.then(count && (() => count(name, details)), (error) =>
+        logger.error({ error, event: type, id: row.id }, 'an audit row was not stored'),
+      );
       return stored;
     });
   }

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
+import { CLIENT_METADATA_MEMBERS } from '../clients/client-metadata.ts';
 import type { ClientChanges } from '../clients/clients.ts';
 import type { CommandContext } from './command.ts';
+import { CommandError, nothingToChange } from './command-error.ts';
 import { collect, jsonFile, seconds } from './option-values.ts';
 
 export interface ClientOptions {
@@ -64,6 +66,16 @@ export function addClientOptions(command: Command, context: CommandContext): Com
     .option('--refresh-token-lifetime <duration>', 'unused, shorter than the server default', seconds)
     .option('--metadata <file>', 'further RFC 7591 members, a JSON object; options win', jsonFile(context))
     .option('--json', 'print JSON');
+}
+
+/** @throws CommandError when it is no member that a client can be without, or nothing was given to change */
+export function requireChanges(options: ClientOptions & { unset?: string[] }): void {
+  const known = ['resources', ...CLIENT_METADATA_MEMBERS];
+  const unknown = options.unset?.filter((name) => !known.includes(name)) ?? [];
+  if (unknown.length) {
+    throw new CommandError(`These cannot be unset: ${unknown.join(', ')}. What can be: ${known.join(', ')}.`);
+  }
+  if (!Object.values(options).some((value) => value !== undefined)) throw nothingToChange('client');
 }
 
 /** Only what was given: absent members keep their value, or get their default. */

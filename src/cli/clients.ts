@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ClientDetails } from '../clients/client.ts';
 import { DEFAULT_SECRET_OVERLAP, type Refused } from '../clients/clients.ts';
 import { BY_COMMAND_LINE } from './by-command-line.ts';
-import { addClientOptions, type ClientOptions, changesOf } from './client-options.ts';
+import { addClientOptions, type ClientOptions, changesOf, requireChanges } from './client-options.ts';
 import type { CommandContext } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { collect, pageSize, seconds } from './option-values.ts';
@@ -68,6 +68,7 @@ function addUpdate(clients: Command, context: CommandContext): void {
     .addHelpText('after', UPDATE_HELP);
   addClientOptions(command, context).action(
     async (id: string, { unset, json = false, ...options }: ClientOptions & { unset?: string[]; json?: boolean }) => {
+      requireChanges({ ...options, unset });
       const services = await context.services();
       const outcome = await services.clients.update(id, changesOf(options, unset), BY_COMMAND_LINE);
       if (outcome.kind === 'not_found') throw unknownClient(id);

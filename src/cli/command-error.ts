@@ -9,6 +9,13 @@ export class CommandError extends Error {
   }
 }
 
+/** An update without any option would count as one: it has a version and an audit entry. */
+export function nothingToChange(what: string): CommandError {
+  return new CommandError(
+    `The command says nothing to change, so the ${what} stays as it is. --help lists the options.`,
+  );
+}
+
 /** By name: the same class may be loaded twice. */
 export function isCommandError(error: unknown): error is CommandError {
   return (error as Error | undefined)?.name === 'CommandError';

@@ -2,9 +2,14 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Federation } from '../accounts/federation.ts';
 import type { OneTimeLinks } from '../accounts/one-time-links.ts';
+import type { AuditContext, Transaction } from '../audit/audit.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
 import type { Config } from '../config/config.ts';
+import type { KeyStore } from '../signing-keys/key-store.ts';
+import type { Rewrap } from '../signing-keys/rewrap.ts';
+import type { SecretStore } from '../signing-keys/secret-store.ts';
+import type { KeyPolicy } from '../signing-keys/timing.ts';
 import type { UpstreamConnections } from '../upstreams/connections.ts';
 
 /** The pieces that commands work on: the service's own, or opened for one command. */
@@ -18,6 +23,23 @@ export interface Services {
   upstreamConnections: UpstreamConnections;
   clients: Clients;
   resourceServers: ResourceServers;
+  keys: KeyAdministration;
+}
+
+/** Signing keys, the server's other secrets, and what encrypts both. */
+export interface KeyAdministration {
+  store: Pick<KeyStore, 'algorithms' | 'list' | 'rotate' | 'revoke' | 'hold'>;
+  secrets: Pick<SecretStore, 'list' | 'rotate'>;
+  rewrap: Rewrap;
+  policy: KeyPolicy;
+  /** The key-encryption keys that are here; the first seals. */
+  kekIds: readonly string[];
+  /** Those that something in the database is sealed under. */
+  kekIdsInUse(): Promise<string[]>;
+  /** Within the transaction of a revocation, or afterwards in one of its own. Returns how many. */
+  endSessionsUsedSince(key: { kid: string; since: Date }, by: AuditContext, tx?: Transaction): Promise<number>;
+  /** Ends the keys of another issuer and makes those of this one. */
+  move(by: AuditContext): Promise<{ from?: string; revoked: string[] }>;
 }
 
 /** What a command may use of the world. The service that runs a command for somebody else hands in its own. */

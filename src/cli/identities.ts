@@ -7,6 +7,7 @@ import { print, tableOf } from './output.ts';
 
 interface UnlinkOptions {
   subject?: string;
+  endSessions?: boolean;
   json?: boolean;
 }
 
@@ -32,24 +33,33 @@ export function addIdentityCommands(users: Command, context: CommandContext): vo
 
   users
     .command('unlink-identity')
-    .description('take from a person the accounts they have at a provider; sessions that began with them stay')
+    .description('take from a person the accounts they have at a provider; their sessions stay unless told otherwise')
     .argument('<user>', 'id, e-mail address or user name')
     .argument('<provider>', 'as `daemun users identities` names it')
     .option('--subject <subject>', 'only this one of several at the same provider')
+    .option('--end-sessions', 'end all their sessions and tokens too, as when somebody else had that account')
     .option('--json', 'print JSON')
-    .action(async (login: string, provider: string, { subject, json = false }: UnlinkOptions) => {
-      const services = await context.services();
-      const { id } = await getUser(services, login);
-      const identity = { provider, accountId: id, ...(subject !== undefined && { subject }) };
-      const outcome = await services.federation.unlink(identity, BY_COMMAND_LINE);
-      if (outcome === 'only_way_in') {
-        throw new CommandError(
-          `${login} could not sign in any more. Give them a password first: \`daemun users invite ${login}\`.`,
-        );
-      }
-      const changed = outcome === 'done';
-      print(context, json, { user: id, provider, changed }, () =>
-        changed ? `${login} cannot sign in with ${provider} any more.` : `${login} has no such account at ${provider}.`,
-      );
-    });
+    .action(
+      async (
+        login: string,
+        provider: string,
+        { subject, endSessions: endsAccess = false, json = false }: UnlinkOptions,
+      ) => {
+        const services = await context.services();
+        const { id } = await getUser(services, login);
+        const identity = { provider, accountId: id, ...(subject !== undefined && { subject }), endsAccess };
+        const outcome = await services.federation.unlink(identity, BY_COMMAND_LINE);
+        if (outcome === 'only_way_in') {
+          throw new CommandError(
+            `${login} could not sign in any more. Give them a password first: \`daemun users invite ${login}\`.`,
+          );
+        }
+        const changed = outcome === 'done';
+        print(context, json, { user: id, provider, changed, ...(endsAccess && { sessionsEnded: changed }) }, () => {
+          if (!changed) return `${login} has no such account at ${provider}.`;
+          const ended = endsAccess ? ' Their sessions and tokens have ended.' : '';
+          return `${login} cannot sign in with ${provider} any more.${ended}`;
+        });
+      },
+    );
 }

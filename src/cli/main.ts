@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { type Environment, loadConfig } from '../config/load.ts';
+import { providers } from '../upstreams/registry.ts';
 import type { CommandContext } from './command.ts';
 import { isRunsElsewhere, type OpenServices, openServicesHere } from './open-services.ts';
 import { reportError, runCommand } from './program.ts';
@@ -19,7 +20,7 @@ export async function main(argv: string[], env?: Environment): Promise<number> {
       return files[path];
     },
     config() {
-      config ??= loadConfig(env);
+      config ??= loadConfig(providers, env);
       return config;
     },
     async services() {

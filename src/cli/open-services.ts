@@ -34,9 +34,9 @@ export function isRunsElsewhere(error: unknown): error is RunsElsewhere {
 export async function openServicesHere(config: Config): Promise<OpenServices> {
   // Late, so that help and wrong usage load nothing.
   const { openServices } = await import('../services.ts');
-  // Output belongs to the command.
-  const open = () => openServices({ ...config, logLevel: 'silent' });
-  const { database } = config;
+  const { metrics: _, database, ...rest } = config;
+  // Output belongs to the command, and nobody asks it for figures.
+  const open = () => openServices({ ...rest, database, logLevel: 'silent' });
   if (database.kind === 'postgresql') return open();
   for (const deadline = Date.now() + PATIENCE; ; await pause(PAUSE)) {
     if (await isServiceRunning(database.directory)) throw new RunsElsewhere(database.directory);

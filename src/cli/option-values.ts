@@ -2,13 +2,17 @@ import { InvalidArgumentError } from 'commander';
 import { duration } from '../config/values.ts';
 import type { CommandContext } from './command.ts';
 
+/** What can be written. */
+const LONGEST = '999999999d';
+
 /** For options that may be repeated. */
 export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }
 
+/** How long it may be is for whoever takes it to say. */
 export function seconds(value: string): number {
-  const parsed = duration('0s', '3650d').safeParse(value);
+  const parsed = duration('0s', LONGEST).safeParse(value);
   if (!parsed.success) throw new InvalidArgumentError('It must be a duration such as 90s, 15m, 24h or 30d.');
   return parsed.data;
 }

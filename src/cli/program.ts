@@ -4,6 +4,8 @@ import { explainFailure } from '../platform/run-service.ts';
 import { addClientCommands } from './clients.ts';
 import type { CommandContext } from './command.ts';
 import { isCommandError } from './command-error.ts';
+import { withKeyNames } from './key-names.ts';
+import { addKeyCommands } from './keys.ts';
 import { addMaintenanceCommands } from './maintenance.ts';
 import { isRunsElsewhere } from './open-services.ts';
 import { addResourceCommands } from './resources.ts';
@@ -16,7 +18,7 @@ import { addUserCommands } from './users.ts';
  */
 export async function runCommand(argv: string[], context: CommandContext): Promise<number> {
   try {
-    await createProgram(context).parseAsync(argv, { from: 'user' });
+    await createProgram(context).parseAsync(withKeyNames(argv), { from: 'user' });
     return 0;
   } catch (error) {
     if (isRunsElsewhere(error)) throw error;
@@ -29,7 +31,7 @@ export async function runCommand(argv: string[], context: CommandContext): Promi
 
 function createProgram(context: CommandContext): Command {
   const program = new Command('daemun')
-    .description('Manage the users, clients, resource servers and upstreams of this Daemun.')
+    .description('Manage the users, clients, resource servers, upstreams and keys of this Daemun.')
     .configureOutput({ writeOut: context.write, writeErr: context.writeError })
     .configureHelp({ sortSubcommands: false })
     .showHelpAfterError('Add --help to see how it is used.')
@@ -38,6 +40,7 @@ function createProgram(context: CommandContext): Command {
   addClientCommands(program, context);
   addResourceCommands(program, context);
   addUpstreamCommands(program, context);
+  addKeyCommands(program, context);
   addMaintenanceCommands(program, context);
   return program;
 }

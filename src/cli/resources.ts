@@ -2,7 +2,8 @@ import { type Command, Option } from 'commander';
 import type { ResourceServer, ResourceServerChanges } from '../clients/resource-servers.ts';
 import { BY_COMMAND_LINE } from './by-command-line.ts';
 import type { CommandContext } from './command.ts';
-import { CommandError } from './command-error.ts';
+import { CommandError, nothingToChange } from './command-error.ts';
+import { inWords } from './key-effects.ts';
 import { collectScope, seconds } from './option-values.ts';
 import { fieldsOf, print, tableOf } from './output.ts';
 
@@ -50,16 +51,28 @@ export function addResourceCommands(program: Command, context: CommandContext): 
     .option('--name <name>', 'the name that people see');
   addOptions(update).action(async (identifier: string, options: ResourceOptions) => {
     const { resourceServers } = await context.services();
+    if (!Object.values(changesOf(options)).some((value) => value !== undefined))
+      throw nothingToChange('resource server');
     // An opaque token has no signature, so choosing that format drops the algorithm.
     const dropped = options.format === 'opaque' && !options.algorithm ? { signingAlgorithm: null } : {};
     const changes = { ...changesOf(options), ...dropped };
     const outcome = await resourceServers.update(identifier, changes, BY_COMMAND_LINE);
-    if (outcome.kind === 'not_found') {
-      throw new CommandError(`There is no resource server ${identifier}. \`daemun resources list\` shows all.`);
-    }
+    if (outcome.kind === 'not_found') throw unknownResource(identifier);
     if (outcome.kind === 'refused') throw new CommandError('The resource server was not changed:', outcome.problems);
     printResource(context, options.json, outcome.resourceServer);
   });
+
+  resources
+    .command('show')
+    .description('show a resource server')
+    .argument('<identifier>')
+    .option('--json', 'print JSON')
+    .action(async (identifier: string, { json = false }: { json?: boolean }) => {
+      const { resourceServers } = await context.services();
+      const resourceServer = await resourceServers.find(identifier);
+      if (!resourceServer) throw unknownResource(identifier);
+      printResource(context, json, resourceServer);
+    });
 
   resources
     .command('list')
@@ -70,10 +83,11 @@ export function addResourceCommands(program: Command, context: CommandContext): 
       const all = await resourceServers.list();
       print(context, json, { resourceServers: all }, () => {
         if (all.length === 0) return 'No resource servers.';
-        const rows = all.map(({ identifier, name, accessTokenFormat, scopes }) => {
-          return [identifier, name, accessTokenFormat, scopes.map((scope) => scope.name).join(' ')];
+        const rows = all.map(({ identifier, name, accessTokenFormat, accessTokenLifetime, scopes }) => {
+          const lifetime = lifetimeInWords(accessTokenLifetime);
+          return [identifier, name, accessTokenFormat, lifetime, scopes.map((scope) => scope.name).join(' ')];
         });
-        return tableOf(['IDENTIFIER', 'NAME', 'FORMAT', 'SCOPES'], rows);
+        return tableOf(['IDENTIFIER', 'NAME', 'FORMAT', 'LIFETIME', 'SCOPES'], rows);
       });
     });
 }
@@ -113,8 +127,16 @@ function printResource(context: CommandContext, json = false, resourceServer: Re
       ['Name', resourceServer.name],
       ['Scopes', resourceServer.scopes.map(({ name, description }) => `${name}: ${description}`)],
       ['Token format', resourceServer.accessTokenFormat],
-      ['Token lifetime', resourceServer.accessTokenLifetime && `${resourceServer.accessTokenLifetime} s`],
+      ['Token lifetime', lifetimeInWords(resourceServer.accessTokenLifetime)],
       ['Signature', resourceServer.signingAlgorithm],
     ]),
   );
+}
+
+function lifetimeInWords(seconds: number | undefined): string {
+  return seconds === undefined ? "the server's" : inWords(seconds);
+}
+
+function unknownResource(identifier: string): CommandError {
+  return new CommandError(`There is no resource server ${identifier}. \`daemun resources list\` shows all.`);
 }

@@ -8,8 +8,10 @@ import { webUriProblem } from './web-uri.ts';
 const SIGNATURE_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 
 /** One minute at least, so that a token outlives the request it is made for; a day at most. */
-const tokenLifetime = z.int().min(60).max(86_400);
-const refreshTokenLifetime = z.int().min(60).max(31_536_000);
+const tokenLifetime = z.int().refine((value) => value >= 60 && value <= 86_400, 'must be between 1m and 24h');
+const refreshTokenLifetime = z
+  .int()
+  .refine((value) => value >= 60 && value <= 31_536_000, 'must be between 1m and 365d');
 const maxAge = z.int().min(0).max(31_536_000);
 const uriList = z.array(z.string().min(1)).max(50).refine(isDistinct, 'must not repeat an address');
 const webUri = webUriSchema({ httpsOnly: false });

@@ -26,7 +26,10 @@ const schema = z.strictObject({
   /** `jwt` is checked without asking us (RFC 9068), `opaque` by introspection and gone the moment it is revoked. */
   accessTokenFormat: z.enum(['jwt', 'opaque']).default('jwt'),
   /** Seconds; the server's default when absent. */
-  accessTokenLifetime: z.int().min(60).max(86_400).optional(),
+  accessTokenLifetime: z
+    .int()
+    .refine((value) => value >= 60 && value <= 86_400, 'must be between 1m and 24h')
+    .optional(),
   /** ES256 when absent. */
   signingAlgorithm: z.enum(['ES256', 'RS256', 'PS256', 'EdDSA']).optional(),
 });

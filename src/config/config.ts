@@ -1,5 +1,5 @@
 import type { SecretText } from '../platform/secret-text.ts';
-import type { ProvidersConfig } from './provider-variables.ts';
+import type { SettingValue } from './setting-kinds.ts';
 
 /** What the rest of the service sees. Pieces are passed on as plain arguments; only this folder knows variables. */
 export interface Config {
@@ -8,8 +8,10 @@ export interface Config {
   issuer: string;
   listen: { host: string; port: number };
   database: DatabaseConfig;
+  metrics?: { port: number; token?: SecretText };
   keysDirectory: string;
   keyEncryptionKey?: SecretText;
+  keys: KeysConfig;
   /** Addresses and CIDR blocks. */
   trustedProxies: string[];
   lifetimes: Lifetimes;
@@ -33,16 +35,31 @@ export interface Config {
   warnings: string[];
 }
 
+/** Seconds. */
+export interface KeysConfig {
+  rotationPeriod: number;
+  cacheSupport: number;
+  hintRetention: number;
+}
+
 export type DatabaseConfig =
   | { kind: 'embedded'; directory: string }
   | { kind: 'postgresql'; url: SecretText; migrationUrl?: SecretText; poolSize: number };
 
 /** Who else says who people are. Those without credentials are not offered. */
 export interface UpstreamsConfig {
-  providers: ProvidersConfig;
+  /** By name. */
+  providers: Record<string, ProviderConfig>;
   keepsTokens: boolean;
   /** Stands in for all of them. Never in production. */
   dangerouslyAt?: string;
+}
+
+export interface ProviderConfig {
+  clientId: string;
+  clientSecret: SecretText;
+  /** The provider's own, by name; those that were left out are not there. */
+  settings: Record<string, SettingValue>;
 }
 
 /** Seconds. */

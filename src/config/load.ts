@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { SecretText } from '../platform/secret-text.ts';
 import type { Config, DatabaseConfig } from './config.ts';
 import { ConfigError, type ConfigProblem, type Environment } from './config-error.ts';
-import { type Given, type Variable, type VariableName, variables } from './schema.ts';
+import { checkKeys } from './keys.ts';
+import type { ProviderDeclaration } from './provider-variables.ts';
+import { type Given, sectionsWith, type Variable } from './schema.ts';
 import { unknownNames } from './unknown-names.ts';
 import { checkUpstreams, type Refuse, upstreamsConfig } from './upstreams.ts';
 
@@ -14,16 +16,18 @@ export { ConfigError, type ConfigProblem, type Environment } from './config-erro
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
- * The only reader of the environment.
+ * The only reader of the environment. What may be said of whom people sign in with is up to those `providers`.
  * @throws ConfigError with every problem
  */
-export function loadConfig(env: Environment = process.env): Config {
-  const problems: ConfigProblem[] = [...unknownNames(env)];
-  const given = readAll(env, problems);
+export function loadConfig(providers: readonly ProviderDeclaration[], env: Environment = process.env): Config {
+  const variables: Record<string, Variable> = Object.assign({}, ...Object.values(sectionsWith(providers)));
+  const problems: ConfigProblem[] = [...unknownNames(env, variables, providers)];
+  const said = readAll(env, variables, problems);
+  const given = said as Given;
   const refuse = (variable: string, message: string) => problems.push({ variable, message });
 
   const production = given.NODE_ENV === 'production';
-  checkTogether(given, env, production, refuse);
+  checkTogether(given, env, { production, providers, refuse });
   const port = given.PORT;
   const config: Config = {
     production,
@@ -31,6 +35,11 @@ export function loadConfig(env: Environment = process.env): Config {
     listen: { host: given.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port },
     database: databaseConfig(given),
     keysDirectory: resolve(given.KEYS_DIR ?? join(root, 'keys')),
+    keys: {
+      rotationPeriod: given.DAEMUN_KEY_ROTATION_PERIOD,
+      cacheSupport: given.DAEMUN_KEY_CACHE_SUPPORT,
+      hintRetention: given.DAEMUN_KEY_HINT_RETENTION,
+    },
     trustedProxies: given.TRUSTED_PROXIES ?? [],
     lifetimes: {
       accessToken: given.DAEMUN_ACCESS_TOKEN_LIFETIME,
@@ -54,7 +63,7 @@ export function loadConfig(env: Environment = process.env): Config {
       tokenFailuresPerAddressPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_ADDRESS,
       strangersPerAddressPerMinute: given.DAEMUN_STRANGERS_PER_ADDRESS,
     },
-    upstreams: upstreamsConfig(given),
+    upstreams: upstreamsConfig(given, said, providers),
     signUp: { policy: given.DAEMUN_SIGN_UP, domains: given.DAEMUN_SIGN_UP_DOMAINS ?? [] },
     branding: {
       name: given.DAEMUN_BRAND_NAME,
@@ -64,6 +73,7 @@ export function loadConfig(env: Environment = process.env): Config {
     },
     ...(given.DAEMUN_TEMPLATES_DIR && { templatesDirectory: resolve(given.DAEMUN_TEMPLATES_DIR) }),
     ...(given.KEY_ENCRYPTION_KEY && { keyEncryptionKey: new SecretText(given.KEY_ENCRYPTION_KEY) }),
+    ...(given.DAEMUN_METRICS_PORT !== undefined && { metrics: metricsConfig(given, given.DAEMUN_METRICS_PORT) }),
     logLevel: given.LOG_LEVEL ?? (production ? 'info' : 'warn'),
     playground: given.DAEMUN_PLAYGROUND ?? !production,
     dangerouslyFetchFromLoopback: given.DANGEROUSLY_FETCH_FROM_LOOPBACK,
@@ -73,16 +83,25 @@ export function loadConfig(env: Environment = process.env): Config {
   return config;
 }
 
-function readAll(env: Environment, problems: ConfigProblem[]): Given {
+function metricsConfig({ DAEMUN_METRICS_TOKEN: token }: Given, port: number): NonNullable<Config['metrics']> {
+  return { port, ...(token && { token: new SecretText(token) }) };
+}
+
+/** What is said, parsed, by the name of the variable. */
+function readAll(
+  env: Environment,
+  variables: Record<string, Variable>,
+  problems: ConfigProblem[],
+): Record<string, unknown> {
   const given: Record<string, unknown> = {};
-  for (const [name, variable] of Object.entries(variables) as [string, Variable][]) {
+  for (const [name, variable] of Object.entries(variables)) {
     const raw = readOne(name, variable, env, problems) ?? variable.default;
     if (raw === undefined) continue;
     const parsed = variable.schema.safeParse(raw);
     if (parsed.success) given[name] = parsed.data;
     else problems.push({ variable: name, message: parsed.error.issues[0]!.message });
   }
-  return given as Given;
+  return given;
 }
 
 /** An empty variable is an absent one: compose files and hosting platforms pass them on like that. */
@@ -115,9 +134,13 @@ function databaseConfig(given: Given): DatabaseConfig {
   };
 }
 
-function checkTogether(given: Given, env: Environment, production: boolean, refuse: Refuse): void {
+function checkTogether(
+  given: Given,
+  env: Environment,
+  { production, providers, refuse }: { production: boolean; providers: readonly ProviderDeclaration[]; refuse: Refuse },
+): void {
   // A variable that was set but is wrong has been reported already: do not also call it missing.
-  const isSet = (name: VariableName) => Boolean(env[name]?.trim() || env[`${name}_FILE`]?.trim());
+  const isSet = (name: string) => Boolean(env[name]?.trim() || env[`${name}_FILE`]?.trim());
   if (isSet('DATABASE_URL') && isSet('DATA_DIR')) {
     refuse('DATA_DIR', 'belongs to the embedded database and DATABASE_URL selects PostgreSQL: keep one');
   }
@@ -127,7 +150,7 @@ function checkTogether(given: Given, env: Environment, production: boolean, refu
   if (isSet('KEY_ENCRYPTION_KEY') && isSet('KEYS_DIR')) {
     refuse('KEYS_DIR', 'is not used when KEY_ENCRYPTION_KEY is set: keep one');
   }
-  checkUpstreams(isSet, given.DAEMUN_SIGN_UP, refuse);
+  checkUpstreams(isSet, given.DAEMUN_SIGN_UP, providers, refuse);
   const {
     DAEMUN_REFRESH_TOKEN_LIFETIME: idle = 30 * 86_400,
     DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME: end = 365 * 86_400,
@@ -135,10 +158,17 @@ function checkTogether(given: Given, env: Environment, production: boolean, refu
   if (idle > end) refuse('DAEMUN_REFRESH_TOKEN_LIFETIME', 'is longer than DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME');
   const { DAEMUN_SESSION_LIFETIME: session = 14 * 86_400, DAEMUN_SESSION_IDLE: sessionIdle = session } = given;
   if (sessionIdle > session) refuse('DAEMUN_SESSION_IDLE', 'is longer than DAEMUN_SESSION_LIFETIME');
+  checkKeys(given, refuse);
+  if (isSet('DAEMUN_METRICS_TOKEN') && !isSet('DAEMUN_METRICS_PORT')) {
+    refuse('DAEMUN_METRICS_TOKEN', 'needs DAEMUN_METRICS_PORT');
+  }
+  if (given.DAEMUN_METRICS_PORT !== undefined && given.DAEMUN_METRICS_PORT === given.PORT) {
+    refuse('DAEMUN_METRICS_PORT', 'must be another port than PORT, which the public reaches');
+  }
   if (production) checkProduction(given, isSet, refuse);
 }
 
-function checkProduction(given: Given, isSet: (name: VariableName) => boolean, refuse: Refuse): void {
+function checkProduction(given: Given, isSet: (name: string) => boolean, refuse: Refuse): void {
   if (!isSet('ISSUER'))
     refuse('ISSUER', 'is required in production: the public https origin, such as https://id.example.com');
   else if (given.ISSUER?.startsWith('http:')) refuse('ISSUER', 'must be https in production');

@@ -1,68 +1,59 @@
-import type { SecretText } from '../platform/secret-text.ts';
-import { type ProviderDefinition, providers } from './providers.ts';
+import { type SettingKind, settingKinds } from './setting-kinds.ts';
 import { text } from './values.ts';
 import { type Variable, variable } from './variable.ts';
 
-type Known = typeof providers;
-type ExtrasOf<Definition> = Definition extends { extras: infer Extras }
-  ? { [Setting in keyof Extras]?: Extras[Setting] extends Variable<infer Value> ? Value : never }
-  : never;
-
-/** What is said of the providers, by name; those without credentials are not there. */
-export type ProvidersConfig = {
-  [Name in keyof Known]?: { clientId: string; clientSecret: SecretText } & ExtrasOf<Known[Name]>;
-};
+/** What a provider of sign-in says of itself, wherever it is written: its variables are made of this. */
+export interface ProviderDeclaration {
+  readonly name: string;
+  readonly displayName: string;
+  /** Where its client id comes from; ends with what the redirect URI is called there. */
+  readonly registration: string;
+  /** By the name of the setting: `hostedDomains` of `google` is `GOOGLE_HOSTED_DOMAINS`. */
+  readonly settings: Readonly<Record<string, { kind: SettingKind; meaning: string }>>;
+}
 
 /** Names of the variables of one provider. */
 export interface ProviderVariableNames {
-  clientId: ProviderVariableName;
-  clientSecret: ProviderVariableName;
+  clientId: string;
+  clientSecret: string;
   /** By the name of the setting. */
-  extras: Record<string, ProviderVariableName>;
+  settings: Record<string, string>;
 }
 
-export type ProviderVariableName = `${Uppercase<keyof Known>}_${string}`;
-
-export const definitions: [string, ProviderDefinition][] = Object.entries(providers);
-
-/** `hostedDomains` of `google` is GOOGLE_HOSTED_DOMAINS. */
-export function namesOf(provider: string, { extras }: ProviderDefinition): ProviderVariableNames {
-  const nameOf = (setting: string) =>
-    `${provider}_${setting.replace(/[A-Z]/g, '_$&')}`.toUpperCase() as ProviderVariableName;
+export function namesOf({ name, settings }: ProviderDeclaration): ProviderVariableNames {
+  const nameOf = (setting: string) => `${name}_${setting.replace(/[A-Z]/g, '_$&')}`.toUpperCase();
   return {
     clientId: nameOf('clientId'),
     clientSecret: nameOf('clientSecret'),
-    extras: Object.fromEntries(Object.keys(extras).map((setting) => [setting, nameOf(setting)])),
+    settings: Object.fromEntries(Object.keys(settings).map((setting) => [setting, nameOf(setting)])),
   };
 }
 
-export const providerVariables: Record<ProviderVariableName, Variable> = Object.assign(
-  {},
-  ...definitions.map(([provider, definition]) => variablesOf(provider, definition)),
-);
-
-function variablesOf(provider: string, definition: ProviderDefinition): Record<string, Variable> {
-  const { displayName, registration, extras } = definition;
-  const names = namesOf(provider, definition);
-  return {
-    [names.clientId]: variable({
-      type: 'text',
-      meaning: `Offers sign-in with ${displayName}: the client id of ${registration} is ISSUER and \`/callback/${provider}\`. Needs ${names.clientSecret}.`,
-      schema: text(255),
-    }),
-    [names.clientSecret]: variable({
-      type: 'text',
-      secret: true,
-      meaning: `The secret that belongs to ${names.clientId}.`,
-      schema: text(1024),
-    }),
-    ...Object.fromEntries(Object.entries(extras).map(([setting, extra]) => [names.extras[setting]!, extra])),
-  };
-}
-
-/** For sentences: "Google or Discord". */
-export function anyProvider(): string {
-  return new Intl.ListFormat('en', { type: 'disjunction' }).format(
-    definitions.map(([, { displayName }]) => displayName),
-  );
+/** Its variables with their names. */
+export function variablesOf(provider: ProviderDeclaration): [string, Variable][] {
+  const { name, displayName, registration, settings } = provider;
+  const names = namesOf(provider);
+  return [
+    [
+      names.clientId,
+      variable({
+        type: 'text',
+        meaning: `Offers sign-in with ${displayName}: the client id of ${registration} is ISSUER and \`/callback/${name}\`. Needs ${names.clientSecret}.`,
+        schema: text(255),
+      }),
+    ],
+    [
+      names.clientSecret,
+      variable({
+        type: 'text',
+        secret: true,
+        meaning: `The secret that belongs to ${names.clientId}.`,
+        schema: text(1024),
+      }),
+    ],
+    ...Object.entries(settings).map(([setting, { kind, meaning }]): [string, Variable] => [
+      names.settings[setting]!,
+      { ...settingKinds[kind], meaning },
+    ]),
+  ];
 }

@@ -1,11 +1,13 @@
-import { type ProviderVariableName, providerVariables } from './provider-variables.ts';
+import { keyVariables } from './key-variables.ts';
+import { lifetimeVariables } from './lifetime-variables.ts';
+import { metricsVariables } from './metrics-variables.ts';
+import { type ProviderDeclaration, variablesOf } from './provider-variables.ts';
 import { upstreamVariables } from './upstream-variables.ts';
 import {
   accentColor,
-  base64Key,
+  base64Keys,
   brandLogo,
   cidrList,
-  duration,
   flag,
   integer,
   issuer,
@@ -19,8 +21,8 @@ import { type Variable, variable } from './variable.ts';
 export type { Config, DatabaseConfig, Lifetimes } from './config.ts';
 export type { Variable } from './variable.ts';
 
-/** Every variable the service reads, by section. docs/configuration.md and .env.example are made from it. */
-export const sections = {
+/** Every variable the service reads besides those of providers, by section. */
+const sections = {
   'Where it runs': {
     ISSUER: variable({
       type: 'URL',
@@ -56,6 +58,7 @@ export const sections = {
         'How much is logged: JSON lines on standard output in production, readable lines on standard error otherwise.',
       schema: oneOf('silent', 'error', 'warn', 'info', 'debug'),
     }),
+    ...metricsVariables,
   },
   Database: {
     DATABASE_URL: variable({
@@ -91,8 +94,8 @@ export const sections = {
       type: '32 bytes in base64',
       secret: true,
       meaning:
-        'Encrypts the signing keys and all other secrets in the database; losing it loses them. Make one with `openssl rand -base64 32`. Outside production one is made in KEYS_DIR.',
-      schema: base64Key(32),
+        'Encrypts the signing keys and all other secrets in the database; losing it loses them. Make one with `openssl rand -base64 32`. Outside production one is made in KEYS_DIR. While it is being changed there are several, one in a line or separated by commas: the first seals, all open. docs/keys.md says how.',
+      schema: base64Keys(32),
     }),
     KEYS_DIR: variable({
       type: 'path',
@@ -100,65 +103,9 @@ export const sections = {
       meaning: 'Where the key-encryption key is made and read when KEY_ENCRYPTION_KEY is not set.',
       schema: text(4096),
     }),
+    ...keyVariables,
   },
-  Lifetimes: {
-    DAEMUN_ACCESS_TOKEN_LIFETIME: variable({
-      type: 'duration',
-      default: '15m',
-      meaning: 'Access tokens. Clients and resource servers may shorten it.',
-      schema: duration('30s', '24h'),
-    }),
-    DAEMUN_ID_TOKEN_LIFETIME: variable({
-      type: 'duration',
-      default: '1h',
-      meaning: 'ID tokens.',
-      schema: duration('30s', '24h'),
-    }),
-    DAEMUN_AUTHORIZATION_CODE_LIFETIME: variable({
-      type: 'duration',
-      default: '60s',
-      meaning: 'Authorization codes.',
-      schema: duration('5s', '60s'),
-    }),
-    DAEMUN_REFRESH_TOKEN_LIFETIME: variable({
-      type: 'duration',
-      default: '30d',
-      meaning: 'A refresh token that is not used ends after this; each use starts it anew.',
-      schema: duration('1m', '400d'),
-    }),
-    DAEMUN_REFRESH_TOKEN_ABSOLUTE_LIFETIME: variable({
-      type: 'duration',
-      default: '365d',
-      meaning: 'Refresh tokens end this long after the sign-in, used or not.',
-      schema: duration('1m', '3650d'),
-    }),
-    DAEMUN_REFRESH_GRACE: variable({
-      type: 'duration',
-      default: '10s',
-      meaning:
-        'How long a client that lost the answer may repeat a refresh and get the same successor. 0 turns it off.',
-      schema: duration('0s', '60s'),
-    }),
-    DAEMUN_SESSION_LIFETIME: variable({
-      type: 'duration',
-      default: '14d',
-      meaning: 'How long a browser stays signed in.',
-      schema: duration('1m', '30d'),
-    }),
-    DAEMUN_SESSION_IDLE: variable({
-      type: 'duration',
-      defaultNote: 'the same as DAEMUN_SESSION_LIFETIME',
-      meaning:
-        'A browser that was not here for so long has to sign in again, and tokens that are bound to its session end with it (those with `offline_access` do not). A visit is an application sending the browser here; refreshing tokens is none. Up to a minute, or a twentieth of it, early. Longer than applications keep their own sessions, or people are asked for their password in the middle of their work.',
-      schema: duration('5m', '30d'),
-    }),
-    DAEMUN_INTERACTION_LIFETIME: variable({
-      type: 'duration',
-      default: '1h',
-      meaning: 'How long a sign-in page may stay open.',
-      schema: duration('1m', '24h'),
-    }),
-  },
+  Lifetimes: lifetimeVariables,
   'Passwords and limits': {
     PASSWORD_HASH: variable({
       type: 'bcrypt or argon2id',
@@ -205,7 +152,7 @@ export const sections = {
       schema: integer(1, 1_000_000),
     }),
   },
-  'Sign-in through others': { ...providerVariables, ...upstreamVariables },
+  'Sign-in through others': upstreamVariables,
   'Look and feel': {
     DAEMUN_BRAND_NAME: variable({
       type: 'text',
@@ -259,7 +206,8 @@ export const sections = {
   },
 };
 
-const byName = {
+/** All but those of providers, by name. */
+export const variables = {
   ...sections['Where it runs'],
   ...sections.Database,
   ...sections.Secrets,
@@ -270,8 +218,20 @@ const byName = {
   ...sections['Testing against it'],
 };
 
-/** The same, by name. */
-export const variables: typeof byName & Record<ProviderVariableName, Variable> = byName;
+/**
+ * Every variable by section, with those of these providers. docs/configuration.md and .env.example are made from it.
+ * @throws Error when a provider's variable has the name of another one
+ */
+export function sectionsWith(providers: readonly ProviderDeclaration[]): Record<string, Record<string, Variable>> {
+  const ofProviders = providers.flatMap(variablesOf);
+  const names = [...Object.keys(variables), ...ofProviders.map(([name]) => name)];
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice) throw new Error(`${twice} would be two variables: a provider needs another name, or its setting does.`);
+  return {
+    ...sections,
+    'Sign-in through others': { ...Object.fromEntries(ofProviders), ...sections['Sign-in through others'] },
+  };
+}
 
 export type VariableName = keyof typeof variables;
 /** Undefined where neither given nor with a default. */

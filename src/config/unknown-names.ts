@@ -1,12 +1,21 @@
 import type { ConfigProblem, Environment } from './config-error.ts';
-import { definitions, namesOf } from './provider-variables.ts';
-import { type Variable, variables } from './schema.ts';
+import { namesOf, type ProviderDeclaration } from './provider-variables.ts';
+import type { Variable } from './variable.ts';
 
 const OURS = /^(?:DAEMUN|DANGEROUSLY)_/;
 
 /** A misspelt name would otherwise be a setting that silently does nothing. */
-export function unknownNames(env: Environment): ConfigProblem[] {
-  const known = Object.entries(variables).flatMap(([name, { secret }]: [string, Variable]) => withFile(name, secret));
+export function unknownNames(
+  env: Environment,
+  variables: Readonly<Record<string, Variable>>,
+  providers: readonly ProviderDeclaration[],
+): ConfigProblem[] {
+  const known = Object.entries(variables).flatMap(([name, { secret }]) => withFile(name, secret));
+  const ofProviders = providers.flatMap(providerNames);
+  const slips = (name: string, meant: string) => {
+    const short = ofProviders.find((own) => own.name === meant)?.short ?? meant;
+    return Math.min(distance(name, meant), distance(name, short));
+  };
   return Object.keys(env)
     .filter((name) => (OURS.test(name) || ofProviders.some((own) => isNear(name, own))) && !known.includes(name))
     .sort()
@@ -30,14 +39,14 @@ interface ProviderName {
   short: string;
 }
 
-const ofProviders: ProviderName[] = definitions.flatMap(([provider, definition]) => {
-  const { clientId, clientSecret, extras } = namesOf(provider, definition);
-  const prefix = `${provider.toUpperCase()}_`;
-  return [clientId, ...withFile(clientSecret, true), ...Object.values(extras)].map((name) => {
+function providerNames(provider: ProviderDeclaration): ProviderName[] {
+  const { clientId, clientSecret, settings } = namesOf(provider);
+  const prefix = `${provider.name.toUpperCase()}_`;
+  return [clientId, ...withFile(clientSecret, true), ...Object.values(settings)].map((name) => {
     const [word, ...others] = name.slice(prefix.length).split('_');
     return { name, prefix, word: word!, short: `${prefix}${others.join('_')}` };
   });
-});
+}
 
 /**
  * These stand beside others of the same company (GOOGLE_CLOUD_PROJECT, DISCORD_TOKEN), which never stop a start. Ours begin with
@@ -49,11 +58,6 @@ function isNear(name: string, { prefix, word, short }: ProviderName): boolean {
   if (rest.startsWith(word) || distance(rest.split('_')[0]!, word) <= 1) return true;
   // GOOGLE_ID is anybody's, and so is what a single word leaves.
   return short.length > prefix.length + 2 && distance(name, short) <= 1;
-}
-
-function slips(name: string, known: string): number {
-  const short = ofProviders.find((own) => own.name === known)?.short ?? known;
-  return Math.min(distance(name, known), distance(name, short));
 }
 
 /** Slips: a character more, less or another one, or two in the wrong order. */

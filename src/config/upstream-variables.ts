@@ -1,4 +1,3 @@
-import { anyProvider } from './provider-variables.ts';
 import { domainList, flag, oneOf } from './values.ts';
 import { variable } from './variable.ts';
 
@@ -7,13 +6,14 @@ export const upstreamVariables = {
   DAEMUN_SIGN_UP: variable({
     type: 'closed, open or domains',
     default: 'closed',
-    meaning: `Who gets an account here by signing in with ${anyProvider()} for the first time: nobody, so that accounts are made by an administrator and can then be linked; everybody with a verified address; or people of DAEMUN_SIGN_UP_DOMAINS.`,
+    meaning:
+      'Who gets an account here by signing in with one of these providers for the first time: nobody, so that accounts are made by an administrator and can then be linked; everybody with a verified address; or people of DAEMUN_SIGN_UP_DOMAINS.',
     schema: oneOf('closed', 'open', 'domains'),
   }),
   DAEMUN_SIGN_UP_DOMAINS: variable({
     type: 'domains',
     meaning:
-      'With `DAEMUN_SIGN_UP=domains`: what stands behind the @, separated by commas. Subdomains are domains of their own. It takes a provider that runs the accounts of one of them and says so, as Google does for Workspace; the word of others about an address opens nothing.',
+      'With `DAEMUN_SIGN_UP=domains`: what stands behind the @, separated by commas. Subdomains are domains of their own. It takes a provider that runs the accounts of that very domain and says so, as Google does for Workspace; the word of others about an address opens nothing.',
     schema: domainList,
   }),
   DAEMUN_KEEP_UPSTREAM_TOKENS: variable({

@@ -69,13 +69,16 @@ export const postgresUrl = z.string().refine((value) => {
   return url !== undefined && /^postgres(?:ql)?:$/.test(url.protocol) && url.pathname.length > 1;
 }, 'must be a URL such as postgresql://role:password@host:5432/database');
 
-export function base64Key(bytes: number) {
-  return z
-    .string()
-    .refine(
-      (value) => /^[\w+/-]+={0,2}$/.test(value) && Buffer.from(value, 'base64').length === bytes,
-      `must be ${bytes} random bytes in base64: \`openssl rand -base64 ${bytes}\``,
-    );
+/** One or several, one in a line or separated by commas. */
+export function base64Keys(bytes: number) {
+  return z.string().refine(
+    (value) =>
+      value
+        .trim()
+        .split(/\s*[\s,]\s*/)
+        .every((key) => /^[\w+/-]+={0,2}$/.test(key) && Buffer.from(key, 'base64').length === bytes),
+    `must be ${bytes} random bytes in base64: \`openssl rand -base64 ${bytes}\`; or several of these, one in a line or separated by commas`,
+  );
 }
 
 export const cidrList = z.string().transform((value, context) => {

@@ -74,10 +74,10 @@ export function loadAssets({
 }
 
 /** GET /assets/:file */
-export function serveAsset(assets: Assets): Middleware {
+export function serveAsset(assets: Assets, exists: (name: string) => boolean = () => true): Middleware {
   return function serveAsset(ctx) {
     const found = assets.find(ctx.params.file);
-    if (!found) return;
+    if (!found || !exists(found.asset.name)) return;
     const { asset, immutable } = found;
     ctx.set('Cache-Control', immutable ? 'public, max-age=31536000, immutable' : 'public, no-cache');
     // An SVG opened by itself is a document: it gets no rights at all.

@@ -9,7 +9,10 @@ export async function firstChangePassword(
   ctx: Context,
   oneTimeLinks: InvitesAccounts,
   signedIn: SignedIn,
+  /** That goes on afterwards. */
+  link?: string,
 ): Promise<void> {
   const { token } = await oneTimeLinks.createInvitation(signedIn.account.id, auditContextOf(ctx.state), signedIn);
-  seeOther(ctx, `/set-password/${token}?interaction=${pendingOf(ctx).uid}`);
+  const goesOn = link === undefined ? '' : `&link=${link}`;
+  seeOther(ctx, `/set-password/${token}?interaction=${pendingOf(ctx).uid}${goesOn}`);
 }

@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http';
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import type { Csrf } from '../platform/http/csrf.ts';
@@ -8,15 +9,18 @@ import { createConsent } from './consent.ts';
 import { createDeviceCookie } from './device-cookie.ts';
 import { findPending, pendingOf, readForm } from './guards.ts';
 import { createLink } from './link.ts';
+import { createLinkCompletion } from './link-completion.ts';
+import { createLinkProofs } from './link-proofs.ts';
 import { createLogin } from './login.ts';
 import { createMailbox } from './mailbox.ts';
-import { createPlayground } from './playground.ts';
+import { createPlayground, isOfPlayground } from './playground.ts';
 import type {
   Federates,
   FindsAccounts,
   InvitesAccounts,
   KeepsMail,
   KeepsTokens,
+  KnowsPasswords,
   OpensLinks,
   SignsIn,
   SignsInElsewhere,
@@ -27,6 +31,7 @@ import { createSetup } from './setup.ts';
 import { createUpstreamButtons } from './upstream-buttons.ts';
 import { createUpstreamCallback } from './upstream-callback.ts';
 import { createUpstreamError } from './upstream-error.ts';
+import { createUpstreamOffer } from './upstream-offer.ts';
 import { createUpstreamReturn, findReturning } from './upstream-return.ts';
 import { createUpstreamStart } from './upstream-start.ts';
 import { createUpstreamVisits } from './upstream-visit.ts';
@@ -40,7 +45,7 @@ export interface InteractionsOptions {
   minimumPasswordLength: number;
   screens: Screens;
   identityProvider: Pick<IdentityProvider, 'pendingInteraction' | 'finishInteraction'>;
-  accounts: FindsAccounts;
+  accounts: FindsAccounts & KnowsPasswords;
   signIn: SignsIn;
   oneTimeLinks: InvitesAccounts & OpensLinks;
   /** None configured: nothing on any page tells of them. */
@@ -76,12 +81,19 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   const setPassword = createSetPassword(options);
   const deviceCookie = createDeviceCookie({ secure });
   const visits = createUpstreamVisits({ secure });
-  const login = createLogin({ ...options, deviceCookie, upstreamButtons: createUpstreamButtons(options) });
-  const upstreamStart = createUpstreamStart({ ...options, visits });
+  const upstreamOffer = createUpstreamOffer(options);
+  const upstreamButtons = createUpstreamButtons({ screens, upstreamOffer });
+  const login = createLogin({ ...options, deviceCookie, upstreamButtons });
+  const upstreamStart = createUpstreamStart({ ...options, visits, upstreamOffer, showLogin: login.show });
   const upstreamCallback = createUpstreamCallback(options);
-  const upstreamReturn = createUpstreamReturn({ ...options, visits });
+  const linkProofs = createLinkProofs(options);
+  const completeLink = createLinkCompletion(options);
+  const upstreamReturn = createUpstreamReturn({ ...options, visits, linkProofs, completeLink });
   const upstreamError = createUpstreamError(options);
-  const link = createLink({ ...options, deviceCookie, showLinkSpent: upstreamError.showLinkSpent });
+  const { leaveToProve } = upstreamStart;
+  const { showLinkSpent, showOtherBrowser } = upstreamError;
+  const showsProblems = { showLinkSpent, showOtherBrowser };
+  const link = createLink({ ...options, deviceCookie, linkProofs, completeLink, leaveToProve, ...showsProblems });
   const consent = createConsent(options);
   const logo = createClientLogo(options);
   const form = readForm(csrf);
@@ -90,7 +102,8 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   /** The one place that decides what is shown; steps hand their result back and come here again. */
   async function dispatch(ctx: Context): Promise<void> {
     if (pendingOf(ctx).prompt === 'consent') return consent.show(ctx);
-    if (!(await upstreamStart.follow(ctx))) await login.show(ctx);
+    const shown = await upstreamStart.follow(ctx);
+    if (shown !== 'left') await login.show(ctx, shown);
   }
 
   function abort(ctx: Context): Promise<void> {
@@ -98,10 +111,12 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
     return identityProvider.finishInteraction(ctx, { error: 'access_denied', error_description });
   }
 
-  // One spelling per path. S-171
-  const routes = new Router({ sensitive: true, strict: true });
+  const isServed = (asset: string) => hasPlayground || !isOfPlayground(asset);
+
+  // One spelling per path. S-171. Every method that reaches us is known, so that the wrong one is 405 and never 501.
+  const routes = new Router({ sensitive: true, strict: true, methods: METHODS });
   routes.get('/', welcome.show);
-  routes.get('/assets/:file', serveAsset(screens.assets));
+  routes.get('/assets/:file', serveAsset(screens.assets, isServed));
   routes.get('/favicon.ico', favicon(screens));
   routes.get('/language/:locale', screens.language.switchTo);
   routes.get('/setup/:token', limitSignIns, setup.show);
@@ -117,12 +132,13 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   routes.get(
     '/interaction/:uid/upstream/:provider',
     limitReturns,
-    findReturning(options.upstreams, pending('login')),
+    findReturning(options.upstreams, csrf, pending('login')),
     upstreamReturn,
   );
   routes.get('/interaction/:uid/upstream/:provider/:problem', pending('login'), upstreamError.show);
   routes.get('/interaction/:uid/link/:link', pending('login'), link.show);
   routes.post('/interaction/:uid/link/:link', form, pending('login'), link.submit);
+  routes.post('/interaction/:uid/link/:link/:provider', form, pending('login'), link.prove);
   routes.post('/interaction/:uid/consent', form, pending('consent'), consent.submit);
   routes.post('/interaction/:uid/abort', form, pending(), abort);
   // Absent in production, not hidden. S-178
@@ -141,4 +157,11 @@ function favicon({ assets }: Screens): Middleware {
     ctx.params = { file: 'favicon.ico' };
     return serveAsset(assets)(ctx, async () => {});
   };
+}
+
+/** What a path is called in figures: the pattern it was registered by, which has names in the place of what is somebody's own. */
+export function namePageRoute(routes: Router, path: string, method: string): string | undefined {
+  const { path: ofAnyMethod, pathAndMethod } = routes.match(path, method);
+  const pattern = (pathAndMethod[0] ?? ofAnyMethod[0])?.path;
+  return typeof pattern === 'string' ? pattern : undefined;
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import type { Csrf } from '../platform/http/csrf.ts';
+import type { Message } from '../platform/http/messages.ts';
 import { auditContextOf } from '../provider/audit-context.ts';
 import type { IdentityProvider } from '../provider/identity-provider.ts';
 import { ANYBODY, findBoundPerson, wantsOther } from './bound-person.ts';
@@ -7,8 +8,9 @@ import { clientView } from './client-view.ts';
 import type { DeviceCookie } from './device-cookie.ts';
 import { firstChangePassword } from './first-change-password.ts';
 import { formOf, interactionPath, pendingOf } from './guards.ts';
+import { triedUpstream } from './password-needed.ts';
 import { answerToRefused, type RefusedPassword } from './password-refusal.ts';
-import type { FindsAccounts, InvitesAccounts, SignsIn } from './ports.ts';
+import type { FindsAccounts, InvitesAccounts, SignsIn, SignsInElsewhere } from './ports.ts';
 import type { Screens } from './screens.ts';
 import type { UpstreamButtons } from './upstream-buttons.ts';
 import type { Problems } from './views.ts';
@@ -21,7 +23,14 @@ interface LoginOptions {
   oneTimeLinks: InvitesAccounts;
   csrf: Csrf;
   deviceCookie: DeviceCookie;
+  upstreams: Pick<SignsInElsewhere, 'find'>;
   upstreamButtons: UpstreamButtons;
+}
+
+export interface ShowLogin {
+  status?: number;
+  /** Why the person is here although they wanted to go elsewhere. */
+  notice?: Message;
 }
 
 export function createLogin(options: LoginOptions) {
@@ -31,13 +40,15 @@ export function createLogin(options: LoginOptions) {
 
   async function show(
     ctx: Context,
-    { email, problems, status }: { email?: string; problems?: Problems; status?: number } = {},
+    { email, problems, status, notice }: ShowLogin & { email?: string; problems?: Problems } = {},
   ): Promise<void> {
     const pending = pendingOf(ctx);
     const { uid, params } = pending;
     const person = await boundPerson(ctx);
-    const upstreams = await upstreamButtons(ctx);
+    const tried = triedUpstream(ctx, options.upstreams);
+    const upstreams = await upstreamButtons(ctx, tried?.provider);
     const other = wantsOther(ctx) ? ANYBODY : '';
+    const said = notice ?? tried?.notice;
     const typed = email ?? params.loginHint;
     const view = {
       action: interactionPath(uid, 'login') + other,
@@ -46,6 +57,7 @@ export function createLogin(options: LoginOptions) {
       client: clientView(pending),
       values: typed && !person ? { email: typed.slice(0, 320) } : {},
       ...(problems && { problems }),
+      ...(said && !problems && { notice: said }),
       ...(person && {
         boundTo: { name: person.name, initial: person.initial, loginName: person.loginName },
         otherAccountUrl: interactionPath(uid) + ANYBODY,
@@ -56,13 +68,13 @@ export function createLogin(options: LoginOptions) {
       ...(status && { status }),
       ...(params.uiLocales && { uiLocales: params.uiLocales }),
       interaction: uid,
-      path: interactionPath(uid) + other,
+      path: tried ? ctx.url : interactionPath(uid) + other,
       formAction: 'anywhere',
     });
   }
 
   return {
-    show: (ctx: Context) => show(ctx),
+    show: (ctx: Context, shown?: ShowLogin) => show(ctx, shown),
 
     async submit(ctx: Context): Promise<void> {
       const { email = '', password = '' } = formOf(ctx);

@@ -14,6 +14,11 @@ export function playgroundClient(issuer: string) {
   };
 }
 
+/** Its script and style are as absent as it is. S-178 */
+export function isOfPlayground(asset: string): boolean {
+  return asset === 'playground.js' || asset === 'playground.css';
+}
+
 /** A relying party in the browser. Never in production: the routes do not exist there. S-178 */
 export function createPlayground({ screens, issuer }: { screens: Screens; issuer: string }) {
   const { id, redirectUri, postLogoutRedirectUri, scopes } = playgroundClient(issuer);

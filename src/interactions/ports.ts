@@ -12,6 +12,11 @@ export interface FindsAccounts {
   find(id: string): Promise<Account | undefined>;
 }
 
+/** Who can prove themselves here. */
+export interface KnowsPasswords {
+  hasPassword(id: string): Promise<boolean>;
+}
+
 export type SignsIn = Pick<SignIn, 'withPassword'>;
 
 export type InvitesAccounts = Pick<OneTimeLinks, 'createInvitation'>;
@@ -26,7 +31,10 @@ export type KeepsMail = Pick<Mailbox, 'list'>;
 export type SignsInElsewhere = Pick<UpstreamSignIns, 'list' | 'find' | 'begin' | 'interactionOf' | 'fateOf' | 'finish'>;
 
 /** Who somebody known elsewhere is here. */
-export type Federates = Pick<Federation, 'signIn' | 'askForProof' | 'findLink' | 'completeLink'>;
+export type Federates = Pick<
+  Federation,
+  'signIn' | 'askForProof' | 'findLink' | 'isElsewhere' | 'keepForNewPassword' | 'completeLink'
+>;
 
 /** Where the operator wants an upstream's tokens kept. */
 export type KeepsTokens = Pick<TokenVault, 'keep' | 'seal' | 'keepSealed'>;

@@ -8,6 +8,7 @@ import { formOf, interactionPath } from './guards.ts';
 import { loginPersonView, personView } from './person-view.ts';
 import type { OpensLinks } from './ports.ts';
 import type { Screens } from './screens.ts';
+import { linkPath } from './upstream-paths.ts';
 import type { SetPasswordView } from './views.ts';
 
 interface SetPasswordOptions {
@@ -18,6 +19,7 @@ interface SetPasswordOptions {
 }
 
 const INTERACTION = /^[\w-]{43}$/;
+const LINK = /^[\w-]{1,64}$/;
 
 /** Looking at the page spends nothing: mail scanners open links too. */
 export function createSetPassword({ screens, oneTimeLinks, csrf, minimumPasswordLength }: SetPasswordOptions) {
@@ -28,8 +30,9 @@ export function createSetPassword({ screens, oneTimeLinks, csrf, minimumPassword
   }
 
   function show(ctx: Context, account: Account, rest: Pick<SetPasswordView, 'problems' | 'done'> = {}): void {
-    const interaction = interrupted(ctx);
-    const path = `/set-password/${ctx.params.token}${interaction ? `?interaction=${interaction}` : ''}`;
+    const { interaction, link } = interrupted(ctx);
+    const query = new URLSearchParams({ ...(interaction && { interaction }), ...(link && { link }) });
+    const path = `/set-password/${ctx.params.token}${query.size ? `?${query}` : ''}`;
     const view = {
       action: path,
       csrf: csrf.token(ctx),
@@ -54,14 +57,16 @@ export function createSetPassword({ screens, oneTimeLinks, csrf, minimumPassword
       if (outcome.kind === 'refused') {
         return show(ctx, account, { problems: { fields: fieldProblem(outcome, { minimumPasswordLength }) } });
       }
-      const interaction = interrupted(ctx);
-      show(ctx, account, { done: interaction ? { continueUrl: interactionPath(interaction) } : {} });
+      const { interaction, link } = interrupted(ctx);
+      const goesOnAt = interaction && (link ? linkPath(interaction, link) : interactionPath(interaction));
+      show(ctx, account, { done: goesOnAt ? { continueUrl: goesOnAt } : {} });
     },
   };
 }
 
-/** The sign-in that asked for a new password, to go on with. */
-function interrupted(ctx: Context): string | undefined {
-  const { interaction } = ctx.query;
-  return typeof interaction === 'string' && INTERACTION.test(interaction) ? interaction : undefined;
+/** The sign-in that asked for a new password, and the link that it was to complete, to go on with. */
+function interrupted({ query }: Context): { interaction?: string; link?: string } {
+  const { interaction, link } = query;
+  if (typeof interaction !== 'string' || !INTERACTION.test(interaction)) return {};
+  return { interaction, ...(typeof link === 'string' && LINK.test(link) && { link }) };
 }

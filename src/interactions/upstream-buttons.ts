@@ -1,35 +1,28 @@
 import type { Context } from 'koa';
-import { FEDERATED } from '../provider/assurance.ts';
-import type { PendingInteraction } from '../provider/identity-provider.ts';
 import { ANYBODY, wantsOther } from './bound-person.ts';
 import { pendingOf } from './guards.ts';
-import type { SignsInElsewhere } from './ports.ts';
 import type { Screens } from './screens.ts';
+import type { UpstreamOffer } from './upstream-offer.ts';
 import { upstreamPath } from './upstream-paths.ts';
 import { upstreamView } from './upstream-view.ts';
 import type { LoginView } from './views.ts';
 
-/** What the sign-in page offers besides a password, in the operator's order. */
-export type UpstreamButtons = (ctx: Context) => Promise<Required<LoginView>['upstreams']>;
+/** What the sign-in page offers besides a password. `without` is a provider that was tried and could not do it. */
+export type UpstreamButtons = (ctx: Context, without?: string) => Promise<Required<LoginView>['upstreams']>;
 
 interface UpstreamButtonsOptions {
   screens: Screens;
-  upstreams: Pick<SignsInElsewhere, 'list'>;
+  upstreamOffer: UpstreamOffer;
 }
 
-export function createUpstreamButtons({ screens, upstreams }: UpstreamButtonsOptions): UpstreamButtons {
-  return async function upstreamButtons(ctx) {
-    const pending = pendingOf(ctx);
-    if (!mayFederate(pending)) return [];
+export function createUpstreamButtons({ screens, upstreamOffer }: UpstreamButtonsOptions): UpstreamButtons {
+  return async function upstreamButtons(ctx, without) {
+    const { uid } = pendingOf(ctx);
     const other = wantsOther(ctx) ? ANYBODY : '';
-    return (await upstreams.list()).map((upstream) => ({
+    const offered = (await upstreamOffer(ctx)).filter(({ provider }) => provider !== without);
+    return offered.map((upstream) => ({
       ...upstreamView(upstream, screens.assets),
-      action: upstreamPath(pending.uid, upstream.provider) + other,
+      action: upstreamPath(uid, upstream.provider) + other,
     }));
   };
-}
-
-/** An application that insists on more than another's word would refuse whoever comes in by it. */
-export function mayFederate({ params: { essentialAcrs } }: PendingInteraction): boolean {
-  return !essentialAcrs || essentialAcrs.includes(FEDERATED);
 }

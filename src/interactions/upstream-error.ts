@@ -37,9 +37,18 @@ export function createUpstreamError({ screens, upstreams }: UpstreamErrorOptions
     const { provider, problem } = ctx.params;
     const upstream = viewOf(provider);
     if (!Object.hasOwn(LOST_PROBLEMS, problem)) throw notFound();
-    const { status, title, text } = LOST_PROBLEMS[problem as LostProblem];
-    const args = { provider: upstream.name };
-    const view = { code: problem, title: { ...title, args }, text: { ...text, args }, upstream };
+    lost(ctx, problem as LostProblem, upstream);
+  }
+
+  function lost(ctx: Context, problem: LostProblem, upstream?: UpstreamView): void {
+    const { status, title, text } = LOST_PROBLEMS[problem];
+    const args = upstream && { args: { provider: upstream.name } };
+    const view = {
+      code: problem,
+      title: { ...title, ...args },
+      text: { ...text, ...args },
+      ...(upstream && { upstream }),
+    };
     screens.show(ctx, 'upstream-error', view, { status, path: ctx.path });
   }
 
@@ -74,5 +83,8 @@ export function createUpstreamError({ screens, upstreams }: UpstreamErrorOptions
 
     /** Which provider it was is gone with the link. */
     showLinkSpent: (ctx: Context) => show(ctx, 'link-spent'),
+
+    /** The same of a link that is not for whoever opened it: not even its provider is told. S-095 */
+    showOtherBrowser: (ctx: Context) => lost(ctx, 'other-browser'),
   };
 }

@@ -12,6 +12,8 @@ export function callbackPath(provider: string): string {
   return `/callback/${provider}`;
 }
 
-export function linkPath(uid: string, link: string): string {
-  return `${interactionPath(uid)}/link/${link}`;
+/** The page of a link (GET, POST), or where a person leaves from it for a provider that proves the account (POST). */
+export function linkPath(uid: string, link: string, provider?: string): string {
+  const page = `${interactionPath(uid)}/link/${link}`;
+  return provider === undefined ? page : `${page}/${provider}`;
 }

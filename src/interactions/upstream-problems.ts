@@ -91,7 +91,8 @@ const FAILURES: Record<Extract<Failed, { kind: 'failed' }>['reason'], UpstreamPr
   domain_not_allowed: 'domain-not-allowed',
 };
 
-export const REFUSALS: Record<FederatedRefusal, UpstreamProblem> = {
+/** `password_needed` is none: the sign-in page asks for it. */
+export const REFUSALS: Record<Exclude<FederatedRefusal, 'password_needed'>, UpstreamProblem> = {
   account_disabled: 'account-disabled',
   sign_up_closed: 'sign-up-closed',
   domain_not_allowed: 'domain-not-allowed',

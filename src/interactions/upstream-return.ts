@@ -1,13 +1,19 @@
 import type { Context, Middleware } from 'koa';
 import { isAppError, notFound } from '../platform/errors.ts';
+import type { Csrf } from '../platform/http/csrf.ts';
 import { BY_UPSTREAM } from '../provider/assurance.ts';
 import { auditContextOf } from '../provider/audit-context.ts';
 import type { IdentityProvider } from '../provider/identity-provider.ts';
+import type { SignInOutcome } from '../upstreams/sign-ins.ts';
 import type { UpstreamIdentity, UpstreamTokens } from '../upstreams/upstream.ts';
 import { findBoundPerson } from './bound-person.ts';
 import { pendingOf, seeOther } from './guards.ts';
+import type { CompleteLink } from './link-completion.ts';
+import { followedLink, type LinkProofs, proofProblemOf, toLinkPage } from './link-proofs.ts';
+import { toPasswordNeeded } from './password-needed.ts';
 import type { Federates, FindsAccounts, KeepsTokens, SignsInElsewhere } from './ports.ts';
 import { toLostProblem, toProblem } from './upstream-error.ts';
+import { wantsProofOfNow } from './upstream-offer.ts';
 import { linkPath } from './upstream-paths.ts';
 import { type LostProblem, problemOfAnswer, REFUSALS, type UpstreamProblem } from './upstream-problems.ts';
 import { readUpstreamResponse } from './upstream-response.ts';
@@ -17,14 +23,20 @@ interface UpstreamReturnOptions {
   identityProvider: Pick<IdentityProvider, 'finishInteraction'>;
   accounts: FindsAccounts;
   upstreams: Pick<SignsInElsewhere, 'find' | 'finish'>;
-  federation: Pick<Federates, 'signIn' | 'askForProof'>;
+  federation: Pick<Federates, 'signIn' | 'askForProof' | 'findLink'>;
+  linkProofs: LinkProofs;
+  completeLink: CompleteLink;
+  csrf: Pick<Csrf, 'token'>;
   tokenVault?: KeepsTokens;
   visits: UpstreamVisits;
 }
 
+type Proving = Extract<SignInOutcome, { kind: 'identified'; link: string }>;
+
 /** GET /interaction/:uid/upstream/:provider: back from there, in the browser that left. */
 export function createUpstreamReturn(options: UpstreamReturnOptions) {
-  const { identityProvider, accounts, upstreams, federation, tokenVault, visits } = options;
+  const { identityProvider, accounts, upstreams, federation, linkProofs, completeLink, tokenVault, visits, csrf } =
+    options;
   const goTo = (ctx: Context, problem: UpstreamProblem) =>
     toProblem(ctx, pendingOf(ctx).uid, ctx.params.provider, problem);
 
@@ -36,15 +48,24 @@ export function createUpstreamReturn(options: UpstreamReturnOptions) {
 
   /** Whoever it is there, one account here or none. */
   async function enter(ctx: Context, identity: UpstreamIdentity, tokens?: UpstreamTokens): Promise<void> {
-    const { uid } = pendingOf(ctx);
+    const pending = pendingOf(ctx);
+    const { uid } = pending;
     const only = await onlyAccount(ctx);
-    const outcome = await federation.signIn(identity, auditContextOf(ctx.state), only);
-    if (outcome.kind === 'refused') return goTo(ctx, REFUSALS[outcome.reason]);
+    // What the provider says of when was held against the request already; one that says nothing proves nothing. S-016
+    const unlessPassword = wantsProofOfNow(pending) && identity.authTime === undefined;
+    const demands = { ...(only !== undefined && { only }), ...(unlessPassword && { unlessPassword }) };
+    const outcome = await federation.signIn(identity, auditContextOf(ctx.state), demands);
+    if (outcome.kind === 'refused') {
+      const { reason } = outcome;
+      if (reason !== 'password_needed') return goTo(ctx, REFUSALS[reason]);
+      return toPasswordNeeded(ctx, identity.provider, { anybody: visits.read(ctx) === 'anybody' });
+    }
     const accountId = outcome.kind === 'link_required' ? outcome.accountId : outcome.account.id;
     if (only !== undefined && accountId !== only) return goTo(ctx, 'other-account');
     if (outcome.kind === 'link_required') {
       const sealedTokens = tokens && tokenVault?.seal(identity, tokens);
-      const waiting = { identity, accountId, interaction: uid, ...(sealedTokens && { sealedTokens }) };
+      const place = { interaction: uid, browser: csrf.token(ctx) };
+      const waiting = { identity, accountId, ...place, ...(sealedTokens && { sealedTokens }) };
       const { link } = await federation.askForProof(waiting);
       return seeOther(ctx, linkPath(uid, link));
     }
@@ -55,15 +76,41 @@ export function createUpstreamReturn(options: UpstreamReturnOptions) {
     });
   }
 
+  /** Back to a link: exactly the account that it is about, by an identity that was linked to it before. S-103 */
+  async function prove(ctx: Context, { identity, tokens, link, connectionVersion }: Proving): Promise<void> {
+    const found = await federation.findLink(followedLink(ctx, csrf, link));
+    if (!found) return goTo(ctx, 'link-spent');
+    const { id } = found.account;
+    const { provider, subject, authTime } = identity;
+    // Where something that says when can be had, nothing less will do. S-164
+    if (authTime === undefined && (await linkProofs(found)).some(({ saysWhen }) => saysWhen)) {
+      return toLinkPage(ctx, link, provider, 'stale');
+    }
+    const outcome = await federation.signIn(identity, auditContextOf(ctx.state), { only: id });
+    if (outcome.kind === 'refused' && outcome.reason === 'account_disabled') return goTo(ctx, 'account-disabled');
+    if (outcome.kind !== 'known' || outcome.account.id !== id) {
+      return toLinkPage(ctx, link, provider, 'other');
+    }
+    if (tokens) await tokenVault?.keep(identity, tokens);
+    const { accessGeneration } = outcome.account;
+    const proof = { provider, subject, connectionVersion };
+    const proven = { link, provider: found.provider, accountId: id, proof, accessGeneration };
+    return completeLink(ctx, proven, () => goTo(ctx, 'link-spent'));
+  }
+
   return async function upstreamReturn(ctx: Context): Promise<void> {
     const { provider } = ctx.params;
     ctx.set('Cache-Control', 'no-store');
     const response = readUpstreamResponse(ctx.querystring);
     if (!response) return goTo(ctx, 'invalid');
     const interaction = pendingOf(ctx).uid;
-    const answer = await upstreams.finish({ provider, interaction, response }, auditContextOf(ctx.state));
-    if (answer.kind !== 'identified') return goTo(ctx, problemOfAnswer(answer));
-    return enter(ctx, answer.identity, answer.tokens);
+    const journey = { provider, interaction, browser: csrf.token(ctx), response };
+    const answer = await upstreams.finish(journey, auditContextOf(ctx.state));
+    if (answer.kind === 'identified') {
+      return answer.link === undefined ? enter(ctx, answer.identity, answer.tokens) : prove(ctx, answer);
+    }
+    if (answer.link !== undefined) return toLinkPage(ctx, answer.link, provider, proofProblemOf(answer));
+    return goTo(ctx, problemOfAnswer(answer));
   };
 }
 
@@ -73,13 +120,15 @@ export function createUpstreamReturn(options: UpstreamReturnOptions) {
  */
 export function findReturning(
   upstreams: Pick<SignsInElsewhere, 'find' | 'fateOf'>,
+  csrf: Pick<Csrf, 'token'>,
   findPending: Middleware,
 ): Middleware {
   /** Who reloads the page that signed them in, or goes back to it, is in the right browser: the sign-in is over. */
   async function lostBy(ctx: Context): Promise<LostProblem> {
     const { provider, uid } = ctx.params;
     const state = readUpstreamResponse(ctx.querystring)?.get('state');
-    return (state && (await upstreams.fateOf({ provider, interaction: uid, state }))) || 'other-browser';
+    const fate = state && (await upstreams.fateOf({ provider, interaction: uid, browser: csrf.token(ctx), state }));
+    return fate || 'other-browser';
   }
 
   return async function findReturning(ctx, next) {

@@ -115,6 +115,8 @@ export interface LoginView extends FormView {
   /** Signed in already, asked to prove it again: only this person. */
   boundTo?: LoginPersonView;
   otherAccountUrl?: string;
+  /** Why they are here although they wanted to go elsewhere. Not beside a problem. */
+  notice?: Message;
   /** Providers to sign in with instead, each with the address that its form is sent to. Absent when there is none. */
   upstreams?: (UpstreamView & { action: string })[];
 }
@@ -126,6 +128,10 @@ export interface LinkView extends FormView {
   account: { loginName: string; initial: string };
   /** Whether there is a password to prove it with; the form is shown only then. */
   hasPassword: boolean;
+  /** Where it can be proven instead, when there is none: each with the address that its form is sent to. */
+  proofs?: (UpstreamView & { action: string })[];
+  /** Why they are here again, after they tried one of `proofs`. Not beside a problem. */
+  notice?: Message;
   /** The sign-in page. */
   backUrl: string;
 }

@@ -78,11 +78,6 @@ export const errorKinds = {
     text: 'Something went wrong on our side. It has been recorded.',
     meaning: 'A defect. The log has the cause under the request id that the answer shows.',
   },
-  method_unknown: {
-    status: 501,
-    text: 'This method is not implemented.',
-    meaning: 'A method that no path here knows.',
-  },
   unavailable: {
     status: 503,
     text: 'The service is busy or partly unavailable. Try again in a moment.',
@@ -182,10 +177,6 @@ export function tooManyRequests(retryAfter: number, text?: string): AppError {
 
 export function internalError(cause: unknown): AppError {
   return new AppError('internal', { cause });
-}
-
-export function methodUnknown(): AppError {
-  return new AppError('method_unknown');
 }
 
 export function unavailable(retryAfter: number, cause?: unknown): AppError {

@@ -1,3 +1,4 @@
+import { isAppError } from './errors.ts';
 import { isOperatorError, OperatorError } from './operator-error.ts';
 
 /** What `main.ts` runs: `createApp` answers with one. */
@@ -44,10 +45,14 @@ function describe(url: string, { setupLink, mailboxUrl }: Service): string {
   ].join('\n');
 }
 
+const BUSY =
+  'The database did not answer in time: it is busy, a lock is held there, or the network is cut. Nothing was broken by that; start again.';
+
 /** For whoever runs the service: the text alone when it was written for them, the whole error when it is a defect. */
 export function explainFailure(error: unknown): string {
   const known = listenFailure(error) ?? error;
   if (isOperatorError(known)) return known.message;
+  if (isAppError(known) && known.code === 'unavailable') return BUSY;
   const { stack, message, cause } = (known ?? {}) as Error;
   return `${stack ?? message ?? String(known)}${cause ? `\ncaused by ${explainFailure(cause)}` : ''}`;
 }

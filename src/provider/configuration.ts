@@ -1,23 +1,27 @@
-import type { JWK } from 'jose';
+import type { SigningKeySet } from '../signing-keys/key-set.ts';
 import { ACR_VALUES } from './assurance.ts';
 import { CLAIMS } from './claims.ts';
 import { assertJwtClientAuthClaimsAndHeader } from './client-authentication.ts';
 import { POLICY_MEMBER, policyOf } from './client-policy.ts';
 import { type CookieKeys, cookiesFor } from './cookies.ts';
 import { type Client, type Configuration, type EngineContext, errors } from './engine.ts';
+import { engineKeys } from './engine-keys.ts';
+import { refuseEmptyRefresh } from './granted-scope.ts';
 import { type Lifetimes, lifetimesFor } from './lifetimes.ts';
 import { interactionPrompts } from './prompts.ts';
 import { assertRequestObject } from './request-objects.ts';
 import { mayRevoke } from './token-access.ts';
 
 const SIGNATURES = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'] as const;
+/** The version of that experimental feature that was read and tried; the engine refuses to start on another one. */
+const EXTERNAL_SIGNING = 'experimental-01';
 const BODY_LIMIT = 64 * 1024;
 
 export interface ConfigurationParts {
   issuer: string;
   lifetimes: Lifetimes;
   uiLocales: readonly string[];
-  jwks: JWK[];
+  signingKeys: SigningKeySet;
   cookieKeys: CookieKeys;
   dpopNonceSecret: Buffer;
   adapter: NonNullable<Configuration['adapter']>;
@@ -104,13 +108,13 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
       userinfo: { enabled: true },
       jwtUserinfo: { enabled: true },
       webMessageResponseMode: { enabled: false },
-      externalSigningSupport: { enabled: false },
+      externalSigningSupport: { enabled: true, ack: EXTERNAL_SIGNING },
       openid4vci: { enabled: false },
     },
     formats: { bitsOfOpaqueRandomness: 256 },
     expiresWithSession: (_ctx, source) => !source.scopes.has('offline_access'),
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    jwks: { keys: parts.jwks as never },
+    jwks: { keys: engineKeys(parts.signingKeys) as never },
     responseTypes: ['code'],
     pkce: { required: (_ctx, client) => policyOf(client).requirePkce },
     routes: {
@@ -131,7 +135,7 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
     revokeGrantPolicy: ({ oidc }) => !(oidc.route === 'revocation' && oidc.entities.AccessToken),
     interactions: { policy: interactionPrompts(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     findAccount: parts.findAccount,
-    rotateRefreshToken: (ctx) => rotate(ctx, lifetimes),
+    rotateRefreshToken: (ctx) => rotate(ctx, parts),
     enabledJWA: {
       clientAuthSigningAlgValues: [...SIGNATURES],
       idTokenSigningAlgValues: [...SIGNATURES],
@@ -147,10 +151,11 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
 }
 
 /** Always, for every kind of client. Past the absolute end, which a shortened setting can move before the token's own. S-055, S-060 */
-function rotate({ oidc }: EngineContext, { refreshTokenAbsolute }: Lifetimes): true {
-  if (oidc.entities.RefreshToken!.totalLifetime() >= refreshTokenAbsolute) {
+async function rotate(ctx: EngineContext, { lifetimes, resourceIndicators }: ConfigurationParts): Promise<true> {
+  if (ctx.oidc.entities.RefreshToken!.totalLifetime() >= lifetimes.refreshTokenAbsolute) {
     throw new errors.InvalidGrant({ detail: 'the refresh token reached its absolute end' } as never);
   }
+  await refuseEmptyRefresh(ctx, resourceIndicators.getResourceServerInfo as never);
   return true;
 }
 

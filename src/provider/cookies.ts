@@ -8,18 +8,18 @@ export interface CookieKeys {
   index(data: string, signature: string): number;
 }
 
-/** HMAC-SHA-256 signatures; the library's own default is SHA-1. */
-export function createCookieKeys(keys: string[]): CookieKeys {
-  if (!keys.length) throw new Error('no cookie key');
+/** HMAC-SHA-256 signatures; the library's own default is SHA-1. `keys` is asked at each cookie, for they change meanwhile. */
+export function createCookieKeys(keys: () => readonly string[]): CookieKeys {
+  if (!keys().length) throw new Error('no cookie key');
   const sign = (data: string, key: string) => createHmac('sha256', key).update(data).digest('base64url');
   const index = (data: string, signature: string) =>
-    keys.findIndex((key) => {
+    keys().findIndex((key) => {
       const expected = Buffer.from(sign(data, key));
       const given = Buffer.from(signature);
       return given.length === expected.length && timingSafeEqual(given, expected);
     });
   return {
-    sign: (data) => sign(data, keys[0]!),
+    sign: (data) => sign(data, keys()[0]!),
     verify: (data, signature) => index(data, signature) >= 0,
     index,
   };

@@ -11,7 +11,24 @@ const engine = await import('oidc-provider').finally(() => {
   console.warn = warn;
 });
 
-export const { Provider, errors, interactionPolicy } = engine;
+/** What an engine keeps to itself; `dpop-nonces.ts` has the one thing that we need of it. */
+const internals = (await import('oidc-provider/lib/helpers/weak_cache.js' as string)) as {
+  get(provider: object): EngineInternals;
+};
+export const internalsOf = internals.get;
+
+export interface EngineInternals {
+  DPoPNonces?: ServerChallenge;
+}
+
+/** Makes nonces that need no storage, and knows its own again. */
+export interface ServerChallenge {
+  nextChallenge(): string;
+  checkChallenge(challenge: string): boolean;
+}
+
+export const { ExternalSigningKey, Provider, errors, interactionPolicy } = engine;
+export type ExternalSigningKey = InstanceType<typeof ExternalSigningKey>;
 export type Provider = InstanceType<typeof Provider>;
 
 export type {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Middleware } from 'koa';
-import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
+import type { SigningKeySet } from '../signing-keys/key-set.ts';
 
 /** The protocol as the rest of the service sees it. */
 export interface IdentityProvider {
@@ -48,6 +48,8 @@ export interface PendingInteraction {
     idpHint?: string;
     /** Seconds. */
     maxAge?: number;
+    /** Whom the application says it is about, by an ID token of ours. */
+    hintedAccountId?: string;
     /** The person has to prove now who they are: a session that an upstream still has is not enough. S-164 */
     freshSignIn: boolean;
   };

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
-import { badRequest, payloadTooLarge, unsupportedMediaType } from '../platform/errors.ts';
-import { BODY_LIMIT, readBody } from '../platform/http/form.ts';
+import { badRequest, payloadTooLarge } from '../platform/errors.ts';
+import { BODY_LIMIT, readBody, requireFormType } from '../platform/http/form.ts';
 import { bodyParameterInQuery } from './protocol-parameters.ts';
 import { asGet, hasNul, isForm, unread, withBody, withHeaders } from './request-body.ts';
 import { isUnsigned } from './request-objects.ts';
@@ -24,7 +24,7 @@ export async function readFromBrowser(ctx: Context, route: Route): Promise<Incom
   if (req.url!.includes('%00')) throw badRequest(undefined, NUL);
   if (ctx.method !== 'POST') return checked(ctx.querystring, () => asGet(req, strict(req.url!)));
   const body = await readBody(req, BODY_LIMIT);
-  if (isOtherThanForm(req, body)) throw unsupportedMediaType();
+  if (isOtherThanForm(req, body)) requireFormType(req.headers);
   const form = body.toString('utf8');
   if (hasNul(form)) throw badRequest(undefined, NUL);
   if (route.name === 'authorization' || route.name === 'end_session') {

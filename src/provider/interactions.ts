@@ -12,6 +12,7 @@ import { addConsent, type Consent, lockSession } from './consents.store.ts';
 import type { Interaction, InteractionResults, Provider } from './engine.ts';
 import type { InteractionResult, PendingInteraction } from './identity-provider.ts';
 import { epochTime, type Lifetimes } from './lifetimes.ts';
+import { hintedAccountId } from './prompts.ts';
 import type { FindResourceServer } from './resource-indicators.ts';
 import { accessGenerationOf } from './revocation.ts';
 
@@ -127,6 +128,7 @@ function describe(
   const params = interaction.params as Record<string, string | undefined>;
   const { metadata } = client;
   const accountId = session?.accountId;
+  const hinted = hintedAccountId(params.id_token_hint);
   return {
     uid,
     prompt: prompt.name as PendingInteraction['prompt'],
@@ -141,7 +143,7 @@ function describe(
       isFirstParty: client.isFirstParty,
       redirectHost: hostOf(params.redirect_uri),
     }),
-    params: askedOfSignIn(interaction),
+    params: { ...askedOfSignIn(interaction), ...(hinted !== undefined && { hintedAccountId: hinted }) },
     ...(accountId !== undefined && { accountId }),
     ...(missing && { missing }),
     accessTokenLifetime: Math.min(

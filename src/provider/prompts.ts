@@ -44,9 +44,8 @@ const knowsOtherPerson = new Check(
   'id_token_hint and authenticated subject do not match',
   'login_required',
   (ctx) => {
-    const hint = ctx.oidc.params?.id_token_hint;
-    // Verified when the request came in, and kept where only we write.
-    return typeof hint === 'string' && isOtherPerson(ctx, decodeJwt(hint).sub);
+    const hinted = hintedAccountId(ctx.oidc.params?.id_token_hint);
+    return hinted !== undefined && isOtherPerson(ctx, hinted);
   },
 );
 
@@ -60,6 +59,11 @@ const wantsOtherSubject = new Check(
     return sub?.value !== undefined && isOtherPerson(ctx, sub.value);
   },
 );
+
+/** Whom an ID token of ours names. It was verified when the request came in, and is kept where only we write. */
+export function hintedAccountId(hint: unknown): string | undefined {
+  return typeof hint === 'string' ? decodeJwt(hint).sub : undefined;
+}
 
 /** Asks somebody else to sign in once; asking for ever would lock the person in. */
 function isOtherPerson(ctx: EngineContext, subject: unknown): boolean {

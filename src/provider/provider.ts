@@ -7,8 +7,9 @@ import { describeRequests } from '../platform/http/context.ts';
 import { servesHostOf } from '../platform/http/host-check.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { RateLimits } from '../platform/rate-limits.ts';
+import type { SigningKeySet } from '../signing-keys/key-set.ts';
 import type { ServerSecrets } from '../signing-keys/server-secrets.ts';
-import type { SigningKeySet } from '../signing-keys/signing-keys.ts';
+import { DEFAULT_KEY_POLICY, type KeyPolicy } from '../signing-keys/timing.ts';
 import type { ArtifactStore } from './adapter.ts';
 import { takeAccount } from './artifact-foresight.ts';
 import { browserEndpoints } from './browser-endpoints.ts';
@@ -18,11 +19,13 @@ import { authenticateByDigest } from './client-authentication.ts';
 import { engineConfiguration } from './configuration.ts';
 import { findConsent } from './consents.store.ts';
 import { createCookieKeys } from './cookies.ts';
+import { acceptNoncesOf } from './dpop-nonces.ts';
 import { createEnginePages } from './engine-screens.ts';
 import { recordEvents, recordRevocation } from './events.ts';
 import { createGrantLoader } from './existing-grant.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { type AccountSource, createFindAccount } from './find-account.ts';
+import { guardHints } from './hint-keys.ts';
 import type { IdentityProvider, ProtocolScreens } from './identity-provider.ts';
 import { createInteractionDesk } from './interactions.ts';
 import type { Lifetimes } from './lifetimes.ts';
@@ -44,7 +47,10 @@ export interface IdentityProviderOptions {
   database: Pick<Database, 'pool' | 'prisma'>;
   artifactStore: ArtifactStore;
   signingKeys: SigningKeySet;
-  secrets: Pick<ServerSecrets, 'cookieKeys' | 'dpopNonceSecret'>;
+  keyPolicy?: KeyPolicy;
+  /** An ID token came back under the name of a key that is not ours, or not any more. */
+  onUnknownKid?: () => void;
+  secrets: Pick<ServerSecrets, 'cookieKeys' | 'dpopNonceSecrets'>;
   accounts: Omit<AccountSource, 'providerOf'>;
   clients: Pick<Clients, 'find'>;
   resourceServers: Pick<ResourceServers, 'find'>;
@@ -70,7 +76,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
   const failures = createFailureLimit(options.limits);
   const strangers = createStrangerLimit(options.limits.strangers);
   const clientAdapter = createClientAdapter(options.clients.find);
-  const cookieKeys = createCookieKeys(secrets.cookieKeys);
+  const cookieKeys = createCookieKeys(() => secrets.cookieKeys);
   const enginePages = createEnginePages(options.screens);
   const recordSession = createSessionRecorder(options.sessions);
 
@@ -80,16 +86,17 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     return model === 'Session' ? endingAfter(adapter, lifetimes.session, lifetimes.sessionIdle) : adapter;
   }
 
-  async function build({ jwks }: SigningKeySet): Promise<ServingEngine> {
+  async function build(signingKeys: SigningKeySet): Promise<ServingEngine> {
+    const dpopNonceSecrets = [...secrets.dpopNonceSecrets];
     const provider = createStoringEngine(
       issuer,
       engineConfiguration({
         issuer,
         lifetimes,
         uiLocales: options.uiLocales,
-        jwks,
+        signingKeys,
         cookieKeys,
-        dpopNonceSecret: secrets.dpopNonceSecret,
+        dpopNonceSecret: dpopNonceSecrets[0]!,
         adapter: adapterFor,
         fetch: options.fetch ?? createPublicFetch(),
         findAccount: createFindAccount({ ...accounts, providerOf: options.sessions.providerOf }),
@@ -109,13 +116,15 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
       checkStrangers: strangers.check,
     });
     authenticateByDigest(provider);
+    acceptNoncesOf(provider, dpopNonceSecrets);
     noteFailures(provider);
+    guardHints(provider, signingKeys, options.onUnknownKid);
     recordEvents(provider, audit);
     failures.count(provider);
     const countWrongVerifier = countWrongVerifiers(provider, artifactStore);
     return {
       provider,
-      documents: await publish(provider),
+      documents: await publish(provider, signingKeys, options.keyPolicy ?? DEFAULT_KEY_POLICY),
       afterProgram(ctx) {
         recordRevocation(ctx, audit);
         return countWrongVerifier(ctx);
@@ -124,6 +133,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     };
   }
 
+  const replacements = { begun: 0, newest: 0 };
   const serving = createSwap(await build(options.signingKeys));
   const { current } = serving;
   const { hasRoom } = audit;
@@ -149,7 +159,13 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
       lifetimes,
     }),
     async replaceKeys(keys) {
-      serving.swap(await build(keys));
+      replacements.begun += 1;
+      const own = replacements.begun;
+      const next = await build(keys);
+      // Of two that overlapped, the one that came later stays, whatever its version: a database may have gone back.
+      if (own < replacements.newest) return;
+      replacements.newest = own;
+      serving.swap(next);
     },
     endpoints: endpointsOf(issuer),
   };

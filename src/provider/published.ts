@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STRICT_TRANSPORT } from '../platform/http/security-headers.ts';
+import type { SigningKeySet } from '../signing-keys/key-set.ts';
+import type { KeyPolicy } from '../signing-keys/timing.ts';
 import type { Provider } from './engine.ts';
+import { JWKS_PATH, METADATA_PATHS } from './routes.ts';
 
-/** @see KEYS.md: half a minute of rotation warm-up hangs on these numbers */
-const CACHE_CONTROL = 'public, max-age=300, stale-while-revalidate=60, stale-if-error=86400';
+/** Together no longer than relying parties may keep a key set without missing the key that signs next. */
+function cacheControl({ jwksMaxAge, cacheSupport }: KeyPolicy): string {
+  const stale = Math.max(0, Math.floor(cacheSupport - jwksMaxAge));
+  const revalidating = Math.min(60, stale);
+  return `public, max-age=${Math.floor(jwksMaxAge)}, stale-while-revalidate=${revalidating}, stale-if-error=${stale}`;
+}
 
 interface Published {
   body: Buffer;
@@ -14,20 +21,24 @@ interface Published {
 
 export type PublishedDocuments = ReadonlyMap<string, Published>;
 
-const METADATA_PATHS = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'];
-const JWKS_PATH = '/.well-known/jwks.json';
-
 /**
- * Discovery and keys as finished bytes, made once for a key set by the engine's own actions, so that they say what it does.
- * They need no database to be served.
+ * Discovery and keys as finished bytes, made once for a key set. Discovery comes from the engine's own action, so that it says
+ * what the engine does; the keys are ours, the same bytes on every node. Neither needs a database to be served.
  */
-export async function publish(provider: Provider): Promise<PublishedDocuments> {
-  const secure = provider.issuer.startsWith('https:');
+export async function publish(
+  provider: Provider,
+  { keys }: SigningKeySet,
+  policy: KeyPolicy,
+): Promise<PublishedDocuments> {
+  const common = {
+    'Cache-Control': cacheControl(policy),
+    ...(provider.issuer.startsWith('https:') && { 'Strict-Transport-Security': STRICT_TRANSPORT }),
+  };
   const metadata = withoutUndefined(await answerOf(provider, METADATA_PATHS[0]!));
-  const keys = withoutUndefined(await answerOf(provider, JWKS_PATH));
+  const jwks = { keys: keys.map(({ publicJwk }) => publicJwk) };
   return new Map([
-    ...METADATA_PATHS.map((path) => [path, prepare(metadata, 'application/json; charset=utf-8', secure)] as const),
-    [JWKS_PATH, prepare(keys, 'application/jwk-set+json; charset=utf-8', secure)],
+    ...METADATA_PATHS.map((path) => [path, prepare(metadata, 'application/json; charset=utf-8', common)] as const),
+    [JWKS_PATH, prepare(jwks, 'application/jwk-set+json; charset=utf-8', common)],
   ]);
 }
 
@@ -65,7 +76,7 @@ function answerPreflight(req: IncomingMessage, res: ServerResponse): true {
   return true;
 }
 
-function prepare(content: object, type: string, secure: boolean): Published {
+function prepare(content: object, type: string, common: Record<string, string>): Published {
   const body = Buffer.from(JSON.stringify(content));
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
   return {
@@ -75,11 +86,10 @@ function prepare(content: object, type: string, secure: boolean): Published {
       'Content-Type': type,
       'Content-Length': body.length,
       ETag: etag,
-      'Cache-Control': CACHE_CONTROL,
       'Access-Control-Allow-Origin': '*',
       'Cross-Origin-Resource-Policy': 'cross-origin',
       'X-Content-Type-Options': 'nosniff',
-      ...(secure && { 'Strict-Transport-Security': STRICT_TRANSPORT }),
+      ...common,
     },
   };
 }

@@ -80,6 +80,35 @@ export async function endSession(tx: Transaction, sessionUid: string): Promise<v
   );
 }
 
+/**
+ * Signs out every session that was used since then, by a visit or by a token that lives and dies with it. Returns how many. In few
+ * statements, for there may be many. `since` may be off by a minute: sessions are dated by the clocks of nodes.
+ */
+export async function endSessionsUsedSince(tx: Transaction, since: Date): Promise<number> {
+  const seconds = Math.floor(since.getTime() / 1000) - 60;
+  const sessions = await tx.$queryRaw<(GrantId & { uid: string; payload: string })[]>`
+    SELECT encode(id, 'hex') AS id, uid, payload::text AS payload FROM protocol_artifacts
+    WHERE kind = 'Session' AND account_id IS NOT NULL AND revoked_at IS NULL AND (
+      (payload->>'iat')::bigint >= ${seconds}
+      OR uid IN (SELECT uid FROM user_sessions WHERE ended_at IS NULL AND last_used_at >= to_timestamp(${seconds}))
+      OR uid IN (SELECT session_uid FROM protocol_artifacts
+        WHERE session_uid IS NOT NULL AND (payload->>'iat')::bigint >= ${seconds}))
+    ORDER BY id FOR UPDATE`;
+  const ids = sessions.map(({ id }) => id);
+  await tx.$executeRaw`
+    UPDATE protocol_artifacts
+    SET revoked_at = now(), payload = '{}', expires_at = least(expires_at, now() + interval '1 hour')
+    WHERE id IN (SELECT decode(ended.id, 'hex') FROM unnest(${ids}::text[]) AS ended(id))`;
+  await tx.$executeRaw`
+    UPDATE user_sessions SET ended_at = now()
+    WHERE uid = ANY (${sessions.map(({ uid }) => uid)}::text[]) AND ended_at IS NULL`;
+  await endGrants(
+    tx,
+    sessions.flatMap(({ payload }) => grantsOf(JSON.parse(payload))),
+  );
+  return sessions.length;
+}
+
 interface GrantId {
   /** In hexadecimal. */
   id: string;

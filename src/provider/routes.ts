@@ -27,8 +27,22 @@ const FOR_PROGRAMS = new Map<string, Route>([
   ['/par', { name: 'pushed_authorization_request', methods: ['POST', 'OPTIONS'] }],
 ]);
 
+/** Documents that are the same for everybody. */
+export const METADATA_PATHS: readonly string[] = [
+  '/.well-known/openid-configuration',
+  '/.well-known/oauth-authorization-server',
+];
+export const JWKS_PATH = '/.well-known/jwks.json';
+
 export function findBrowserRoute(path: string): Route | undefined {
   return Object.hasOwn(FOR_BROWSERS, path) ? FOR_BROWSERS[path] : RESUME_PATH.test(path) ? RESUME : undefined;
+}
+
+/** What a path is called in figures. */
+export function nameProtocolRoute(path: string): string | undefined {
+  if (path === JWKS_PATH) return 'jwks';
+  if (METADATA_PATHS.includes(path)) return 'discovery';
+  return FOR_PROGRAMS.get(path)?.name ?? findBrowserRoute(path)?.name;
 }
 
 /** By the target of a request, its query included. */

@@ -1,5 +1,6 @@
 import type { ArtifactStore } from './adapter.ts';
 import { type Configuration, type EngineContext, Provider } from './engine.ts';
+import { refusingEmptyScope } from './granted-scope.ts';
 
 type GrantHandler = (ctx: never) => Promise<void>;
 
@@ -8,7 +9,8 @@ export function createStoringEngine(issuer: string, configuration: Configuration
   /** The engine registers its own grant types through the method that is there for those of others. */
   class StoringEngine extends Provider {
     override registerGrantType(name: string, handler: GrantHandler, ...parameters: never[]): void {
-      const stored = (ctx: EngineContext) => store.tokenRequest(ctx, () => handler(ctx as never));
+      const answer = refusingEmptyScope(handler as (ctx: EngineContext) => Promise<void>);
+      const stored = (ctx: EngineContext) => store.tokenRequest(ctx, () => answer(ctx));
       super.registerGrantType(name, stored as never, ...parameters);
     }
   }

@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 import { OperatorError } from '../platform/operator-error.ts';
 import type { SecretText } from '../platform/secret-text.ts';
 import { createKeyEncryption, type KeyEncryption } from './envelope.ts';
+import { OWN_TABLES, type SealedTable } from './sealed-table.ts';
 
 const FILE = 'key-encryption.key';
 const KEY_LENGTH = 32;
@@ -22,27 +23,36 @@ export class KeyEncryptionError extends OperatorError {
 export interface KeyEncryptionOptions {
   /** Where the file is, and is made when neither it nor a sealed database exists yet. */
   directory: string;
-  /** KEY_ENCRYPTION_KEY: 32 bytes in base64. Wins over the file. */
+  /** KEY_ENCRYPTION_KEY: 32 bytes in base64, or several of them; the first seals. Wins over the file. */
   value?: SecretText;
   production: boolean;
   /** Asked which key it was sealed under, before any new key is made. */
   database: { pool: Pool };
+  /** What else is sealed here, beside signing keys and server secrets. */
+  tables?: readonly SealedTable[];
   warn?(text: string): void;
 }
 
 /**
- * The one secret that the database does not hold.
+ * The one secret that the database does not hold. While it is being changed there are two: the first seals, all open.
  * @throws KeyEncryptionError when it is missing, malformed, or not the one that the database was sealed under
  */
 export async function loadKeyEncryption(options: KeyEncryptionOptions): Promise<KeyEncryption> {
-  const { directory, value, production, database } = options;
-  const needed = await findKekIds(database.pool);
-  const key = value ? parse(value.reveal(), 'KEY_ENCRYPTION_KEY') : await readOrMake();
-  const keyEncryption = createKeyEncryption(key);
-  assertSameKey(keyEncryption.kekId, needed);
+  const { directory, value, production, database, tables } = options;
+  const needed = await findKekIds(database.pool, tables);
+  const keys = value ? parse(value.reveal(), 'KEY_ENCRYPTION_KEY') : await readOrMake();
+  const keyEncryption = createKeyEncryption(keys);
+  assertCanOpen(keyEncryption.kekIds, needed);
+  const blind = await findBlindNodes(database.pool, keyEncryption.kekId);
+  if (blind.length > 0) {
+    options.warn?.(
+      `Key-encryption key ${keyEncryption.kekId} is first here, and nodes that serve do not have it (${blind.join(', ')}): they ` +
+        'cannot open what this one makes. Put it behind the other until all have it, as docs/keys.md says.',
+    );
+  }
   return keyEncryption;
 
-  async function readOrMake(): Promise<Buffer> {
+  async function readOrMake(): Promise<Buffer[]> {
     const path = join(directory, FILE);
     const existing = await read(path, options.warn);
     if (existing) return existing;
@@ -61,13 +71,15 @@ export async function loadKeyEncryption(options: KeyEncryptionOptions): Promise<
   }
 }
 
-/** @throws KeyEncryptionError naming both keys */
-export function assertSameKey(kekId: string, needed: readonly string[]): void {
-  if (needed.every((id) => id === kekId)) return;
+/** @throws KeyEncryptionError naming what is needed and what is here */
+export function assertCanOpen(kekIds: readonly string[], needed: readonly string[]): void {
+  const missing = needed.filter((id) => !kekIds.includes(id));
+  if (missing.length === 0) return;
+  const isWrong = missing.length === needed.length;
   throw new KeyEncryptionError(
-    `This is the wrong key-encryption key: it is ${kekId}, and the secrets in the database were sealed under ` +
-      `${needed.join(', ')}. Give that key in KEY_ENCRYPTION_KEY or ${FILE}, or start on the database that belongs to this ` +
-      'one. Nothing was changed.',
+    `${isWrong ? 'This is the wrong key-encryption key' : 'A key-encryption key is missing'}: here is ${kekIds.join(', ')}, ` +
+      `and secrets in the database were sealed under ${missing.join(', ')}. Give ${isWrong ? 'that key' : 'that one too'} in ` +
+      `KEY_ENCRYPTION_KEY or ${FILE}, or start on the database that belongs to this one. Nothing was changed.`,
   );
 }
 
@@ -76,22 +88,48 @@ interface Queryable {
   query(text: string): Promise<{ rows: unknown[] }>;
 }
 
-export async function findKekIds(database: Queryable): Promise<string[]> {
-  const { rows } = await database.query(
-    'SELECT kek_id FROM server_secrets UNION SELECT kek_id FROM signing_keys WHERE private_key IS NOT NULL ORDER BY 1',
+/** The key-encryption keys that something is sealed under. What is erased needs none. */
+export async function findKekIds(database: Queryable, tables: readonly SealedTable[] = []): Promise<string[]> {
+  const selects = [...OWN_TABLES, ...tables].map(
+    ({ table, ciphertext }) => `SELECT kek_id FROM ${table} WHERE ${ciphertext} IS NOT NULL`,
   );
+  const { rows } = await database.query(`${selects.join(' UNION ')} ORDER BY 1`);
   return (rows as { kek_id: string }[]).map((row) => row.kek_id);
 }
 
-function parse(text: string, source: string): Buffer {
-  const key = Buffer.from(text.trim(), 'base64');
-  if (key.length === KEY_LENGTH) return key;
+async function findBlindNodes(database: Queryable, kekId: string): Promise<string[]> {
+  const { rows } = await database.query(
+    `SELECT id::text AS id, kek_ids AS "kekIds" FROM key_set_nodes WHERE seen_at > now() - interval '1 minute' ORDER BY id`,
+  );
+  return (rows as { id: string; kekIds: string[] }[]).flatMap(({ id, kekIds }) => (kekIds.includes(kekId) ? [] : [id]));
+}
+
+/**
+ * Before anything is sealed: what is made here must be of use to everybody who serves.
+ * @throws KeyEncryptionError naming the nodes that could not open it
+ */
+export async function assertNodesCanOpen(database: Queryable, kekId: string): Promise<void> {
+  const blind = await findBlindNodes(database, kekId);
+  if (blind.length === 0) return;
   throw new KeyEncryptionError(
-    `${source} does not hold a key: it must be ${KEY_LENGTH} bytes in base64 and has ${key.length}. Restore it from your backup.`,
+    `Key-encryption key ${kekId} is first here, and nodes that serve do not have it (${blind.join(', ')}): what is sealed with it ` +
+      'would stop them. Put it behind the other until all have it, as docs/keys.md says, or do this on one of them. Nothing was changed.',
   );
 }
 
-async function read(path: string, warn?: (text: string) => void): Promise<Buffer | undefined> {
+/** One in a line, or separated by commas. */
+function parse(text: string, source: string): Buffer[] {
+  const written = text.split(/[\s,]+/).filter(Boolean);
+  const keys = (written.length > 0 ? written : ['']).map((one) => Buffer.from(one, 'base64'));
+  const wrong = keys.findIndex(({ length }) => length !== KEY_LENGTH);
+  if (wrong < 0) return keys;
+  throw new KeyEncryptionError(
+    `${source} does not hold a key${keys.length > 1 ? ` in place ${wrong + 1} of ${keys.length}` : ''}: it must be ${KEY_LENGTH} ` +
+      `bytes in base64 and has ${keys[wrong]!.length}. Restore it from your backup.`,
+  );
+}
+
+async function read(path: string, warn?: (text: string) => void): Promise<Buffer[] | undefined> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -110,7 +148,7 @@ async function read(path: string, warn?: (text: string) => void): Promise<Buffer
  * Written whole under another name and then given its own, which only one process can do: nobody reads half a key, a crash
  * leaves none behind, and whoever comes second uses the first one's.
  */
-async function make(directory: string, path: string): Promise<Buffer> {
+async function make(directory: string, path: string): Promise<Buffer[]> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });

@@ -20,7 +20,7 @@ export interface SigningKeyPair {
   kid: string;
   algorithm: Algorithm;
   publicJwk: JWK;
-  privateJwk: JWK;
+  privateKey: KeyObject;
 }
 
 /** Runs in the thread pool: an RSA key takes up to a second, and the event loop has other things to start. */
@@ -32,21 +32,16 @@ export async function makeKeyPair(algorithm: Algorithm): Promise<SigningKeyPair>
     EdDSA: () => generate('ed25519', {}),
   }[algorithm]();
   const bare = publicKey.export({ format: 'jwk' }) as JWK;
-  const names = { kid: await calculateJwkThumbprint(bare), alg: algorithm, use: 'sig' };
-  const pair = {
-    kid: names.kid,
-    algorithm,
-    publicJwk: { ...bare, ...names },
-    privateJwk: { ...(privateKey.export({ format: 'jwk' }) as JWK), ...names },
-  };
+  const kid = await calculateJwkThumbprint(bare);
+  const pair = { kid, algorithm, publicJwk: { ...bare, kid, alg: algorithm, use: 'sig' }, privateKey };
   await assertSigns(pair);
   return pair;
 }
 
 /** @throws when the halves do not belong together or the name is not the key's own (RFC 7638) */
-export async function assertSigns({ kid, algorithm, publicJwk, privateJwk }: SigningKeyPair): Promise<void> {
+export async function assertSigns({ kid, algorithm, publicJwk, privateKey }: SigningKeyPair): Promise<void> {
   const text = new TextEncoder().encode('self-test');
-  const signed = await new CompactSign(text).setProtectedHeader({ alg: algorithm }).sign(privateJwk);
+  const signed = await new CompactSign(text).setProtectedHeader({ alg: algorithm }).sign(privateKey);
   await compactVerify(signed, publicJwk, { algorithms: [algorithm] });
   if (kid !== (await calculateJwkThumbprint(publicJwk))) throw new Error('kid is not the thumbprint of the key');
 }

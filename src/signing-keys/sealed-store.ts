@@ -1,14 +1,14 @@
 import type { Pool, PoolClient } from 'pg';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
 import type { KeyEncryption } from './envelope.ts';
-import { assertSameKey, findKekIds } from './key-encryption.ts';
+import { assertCanOpen, findKekIds } from './key-encryption.ts';
 
-/** Ours among the advisory locks of the database: whoever makes secrets holds it. */
-const MAKING_SECRETS = 7_270_001;
+/** Ours among the advisory locks of the database: whoever makes or changes keys and secrets holds it. */
+export const KEY_LOCK = 7_270_001;
 
 /**
- * Runs `work` alone among all nodes, and only with the key-encryption key that everything so far was sealed under: two
- * nodes that start at once with different keys cannot leave a mixture.
+ * Runs `work` alone among all nodes, and only with a key-encryption key for everything that was sealed so far: two nodes that
+ * start at once with different keys cannot leave a mixture.
  * @throws KeyEncryptionError
  */
 export async function whileMakingSecrets<Result>(
@@ -20,8 +20,8 @@ export async function whileMakingSecrets<Result>(
     const client = await pool.connect();
     try {
       await client.query('BEGIN');
-      await client.query('SELECT pg_advisory_xact_lock($1)', [MAKING_SECRETS]);
-      assertSameKey(keyEncryption.kekId, await findKekIds(client));
+      await client.query('SELECT pg_advisory_xact_lock($1)', [KEY_LOCK]);
+      assertCanOpen(keyEncryption.kekIds, await findKekIds(client));
       const result = await work(client);
       await client.query('COMMIT');
       return result;

@@ -1,4 +1,3 @@
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel';
 import { failureOf, outage } from './failure.ts';
 
 const DEADLINE = 5_000;
@@ -26,11 +25,13 @@ export interface Breaker {
  * One for each upstream, so that one that hangs costs a few people five seconds each, then nobody, and the others' people nothing.
  * Only outages count: whoever brings wrong codes cannot close the door for everybody. S-108
  */
-export function createBreaker({
+export async function createBreaker({
   deadline = () => AbortSignal.timeout(DEADLINE),
   failures = FAILURES,
   pause = PAUSE,
-}: BreakerOptions = {}): Breaker {
+}: BreakerOptions = {}): Promise<Breaker> {
+  // Late, like everything that only an upstream needs.
+  const { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } = await import('cockatiel');
   const policy = circuitBreaker(
     handleWhen((error) => failureOf(error).isOutage),
     { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: pause },

@@ -12,11 +12,11 @@ export function createDisabledConnections(pool: Pool): () => Promise<Map<string,
   return async () => new Map((await find([])).map(({ provider, disabledAt }) => [provider, disabledAt]));
 }
 
-/** False when it was before. Journeys under way end with it: they stay over when it is enabled again. */
+/** False when it was before. Journeys and links under way end with it: they stay over when it is enabled again. */
 export async function disableConnection(tx: Transaction, provider: string): Promise<boolean> {
   const rows = await tx.$queryRaw<unknown[]>`
-    INSERT INTO upstream_connections (provider, disabled_at) VALUES (${provider}, now())
-    ON CONFLICT (provider) DO UPDATE SET disabled_at = now() WHERE upstream_connections.disabled_at IS NULL RETURNING 1`;
+    INSERT INTO upstream_connections AS c (provider, disabled_at, version) VALUES (${provider}, now(), 1)
+    ON CONFLICT (provider) DO UPDATE SET disabled_at = now(), version = c.version + 1 WHERE c.disabled_at IS NULL RETURNING 1`;
   if (rows.length === 0) return false;
   // Earlier than any look at it, so that nobody who waits for this transaction finds it still good.
   await tx.$executeRaw`
@@ -28,6 +28,7 @@ export async function disableConnection(tx: Transaction, provider: string): Prom
 /** False when it was before. */
 export async function enableConnection(tx: Transaction, provider: string): Promise<boolean> {
   const rows = await tx.$queryRaw<unknown[]>`
-    UPDATE upstream_connections SET disabled_at = NULL WHERE provider = ${provider} AND disabled_at IS NOT NULL RETURNING 1`;
+    UPDATE upstream_connections SET disabled_at = NULL, version = version + 1
+    WHERE provider = ${provider} AND disabled_at IS NOT NULL RETURNING 1`;
   return rows.length === 1;
 }

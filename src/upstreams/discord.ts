@@ -1,10 +1,8 @@
-// @ts-expect-error It brings no types; what is used of it is the type Strategy.
-import DiscordStrategy from 'passport-discord';
 import { askForJson } from './ask.ts';
 import { type BreakerOptions, createBreaker } from './circuit-breaker.ts';
 import { discordIdentity } from './discord-user.ts';
 import { finish } from './finish.ts';
-import type { Credentials, Surroundings, UpstreamProvider } from './provider.ts';
+import { type Credentials, defineProvider, type Surroundings } from './provider.ts';
 import { authorizationUrl, exchangeCode, type Strategy, strategyOptions, verify } from './run-strategy.ts';
 import type { Attempt, Upstream, UpstreamOutcome } from './upstream.ts';
 
@@ -27,17 +25,23 @@ export interface DiscordOptions extends Credentials, Surroundings<DiscordEndpoin
   breaker?: BreakerOptions;
 }
 
-export const discord: UpstreamProvider<Credentials, DiscordEndpoints> = {
-  standIn: (base) => ({
+export const discord = defineProvider({
+  name: 'discord',
+  displayName: 'Discord',
+  registration: 'an application whose redirect',
+  settings: {},
+  standIn: (base): DiscordEndpoints => ({
     authorization: `${base}/oauth2/authorize`,
     token: `${base}/api/v10/oauth2/token`,
     user: `${base}/api/v10/users/@me`,
   }),
   create: createDiscord,
-};
+});
 
 /** @see https://docs.discord.com/developers/topics/oauth2 */
-export function createDiscord(options: DiscordOptions): Upstream {
+export async function createDiscord(options: DiscordOptions): Promise<Upstream> {
+  // @ts-expect-error It brings no types; what is used of it is the type Strategy.
+  const { default: DiscordStrategy } = await import('passport-discord');
   const { clientId, clientSecret, keepsTokens, fetch, endpoints = ENDPOINTS } = options;
   const strategy: Strategy = new DiscordStrategy(
     {
@@ -50,7 +54,7 @@ export function createDiscord(options: DiscordOptions): Upstream {
     },
     verify,
   );
-  const breaker = createBreaker(options.breaker);
+  const breaker = await createBreaker(options.breaker);
 
   async function identify(code: string, attempt: Attempt, signal: AbortSignal): Promise<UpstreamOutcome> {
     const { tokens } = await exchangeCode(strategy, { code, attempt, clientSecret, fetch, signal });

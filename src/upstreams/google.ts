@@ -1,14 +1,10 @@
 import type { JWTPayload } from 'jose';
-// @ts-expect-error It brings no types; what is used of it is the type Strategy.
-import GoogleStrategy from 'passport-google-oauth20';
 import { askForJson, type JsonObject } from './ask.ts';
 import { type BreakerOptions, createBreaker } from './circuit-breaker.ts';
 import { UpstreamFailure, untrusted } from './failure.ts';
 import { finish } from './finish.ts';
-import { GOOGLE_ISSUERS, verifyGoogleIdToken } from './google-id-token.ts';
 import { emailOf, localeOf, pictureOf, said, textOf } from './profile-values.ts';
-import type { Credentials, Surroundings, UpstreamProvider } from './provider.ts';
-import { createPublishedKeys } from './published-keys.ts';
+import { type Credentials, defineProvider, type Surroundings } from './provider.ts';
 import { authorizationUrl, exchangeCode, type Strategy, strategyOptions, verify } from './run-strategy.ts';
 import { isStale } from './stale-sign-in.ts';
 import type { Attempt, Upstream, UpstreamIdentity, UpstreamOutcome } from './upstream.ts';
@@ -28,30 +24,57 @@ const ENDPOINTS: GoogleEndpoints = {
   userInfo: 'https://openidconnect.googleapis.com/v1/userinfo',
 };
 
-export interface GoogleSettings extends Credentials {
+export interface GoogleOptions extends Credentials, Surroundings<GoogleEndpoints> {
   /** Only people of these Google Workspace domains, by the claim `hd`. Empty: everybody. */
   hostedDomains?: readonly string[];
-}
-
-export interface GoogleOptions extends GoogleSettings, Surroundings<GoogleEndpoints> {
+  /** Whether the OAuth client has Google's *Session age claims*: only then `auth_time` comes. */
+  sessionAgeClaims?: boolean;
   breaker?: BreakerOptions;
   /** Milliseconds of a clock that is never set back, for the age of keys. */
   now?: () => number;
 }
 
-export const google: UpstreamProvider<GoogleSettings, GoogleEndpoints> = {
-  standIn: (base) => ({
+export const google = defineProvider({
+  name: 'google',
+  displayName: 'Google',
+  registration: 'an OAuth client of type web application, whose authorized redirect URI',
+  settings: {
+    hostedDomains: {
+      kind: 'domains',
+      meaning:
+        'Only people of these Google Workspace domains, separated by commas, may sign in with Google. It is the claim `hd` of Google that counts, not the address.',
+    },
+    sessionAgeClaims: {
+      kind: 'flag',
+      meaning:
+        'Say `on` when *Session age claims* are switched on for the OAuth client: then Google says when somebody signed in there, and is offered also where that matters.',
+    },
+  },
+  standIn: (base): GoogleEndpoints => ({
     authorization: `${base}/o/oauth2/v2/auth`,
     token: `${base}/token`,
     keys: `${base}/oauth2/v3/certs`,
     userInfo: `${base}/v1/userinfo`,
   }),
   create: createGoogle,
-};
+});
 
 /** @see https://developers.google.com/identity/openid-connect/openid-connect */
-export function createGoogle(options: GoogleOptions): Upstream {
-  const { clientId, clientSecret, hostedDomains = [], keepsTokens, fetch, endpoints = ENDPOINTS, now } = options;
+export async function createGoogle(options: GoogleOptions): Promise<Upstream> {
+  // @ts-expect-error It brings no types; what is used of it is the type Strategy.
+  const { default: GoogleStrategy } = await import('passport-google-oauth20');
+  const { GOOGLE_ISSUERS, verifyGoogleIdToken } = await import('./google-id-token.ts');
+  const { createPublishedKeys } = await import('./published-keys.ts');
+  const {
+    clientId,
+    clientSecret,
+    hostedDomains = [],
+    sessionAgeClaims = false,
+    keepsTokens,
+    fetch,
+    endpoints = ENDPOINTS,
+    now,
+  } = options;
   const strategy: Strategy = new GoogleStrategy(
     {
       ...strategyOptions,
@@ -63,7 +86,7 @@ export function createGoogle(options: GoogleOptions): Upstream {
     },
     verify,
   );
-  const breaker = createBreaker(options.breaker);
+  const breaker = await createBreaker(options.breaker);
   const keys = createPublishedKeys({ read: () => askForJson(fetch, endpoints.keys, {}), now });
 
   async function identify(code: string, attempt: Attempt, signal: AbortSignal): Promise<UpstreamOutcome> {
@@ -90,6 +113,7 @@ export function createGoogle(options: GoogleOptions): Upstream {
   return {
     provider: 'google',
     displayName: 'Google',
+    saysWhen: sessionAgeClaims,
 
     begin: (attempt) =>
       authorizationUrl(strategy, attempt, {

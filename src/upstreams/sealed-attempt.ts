@@ -9,6 +9,8 @@ const TAG_LENGTH = 16;
 export interface SealedAttempt extends Omit<Attempt, 'state'> {
   /** The uid of the interaction that began it. */
   interaction: string;
+  /** The link that it shall prove the account of. */
+  link?: string;
 }
 
 /**

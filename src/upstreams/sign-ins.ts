@@ -3,8 +3,10 @@ import type { Pool } from 'pg';
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import { type AttemptKey, createAttemptStore, type Refusal } from './attempts.store.ts';
 import { createDisabledConnections } from './connections.store.ts';
+import { failed, failureOf } from './failure.ts';
 import { openAttempt, sealAttempt } from './sealed-attempt.ts';
-import type { Upstream, UpstreamOutcome, UpstreamRequest } from './upstream.ts';
+import { isStale } from './stale-sign-in.ts';
+import type { Attempt, Upstream, UpstreamOutcome, UpstreamRequest } from './upstream.ts';
 
 /** Milliseconds that the list of disabled connections may be old. What sends or receives a browser reads it anew. */
 const MAX_AGE = 250;
@@ -12,10 +14,41 @@ const MAX_AGE = 250;
 export interface NamedUpstream {
   provider: string;
   displayName: string;
+  /** It can answer a request for a fresh sign-in. S-164 */
+  saysWhen?: true;
 }
 
-export type BeginOutcome = { kind: 'redirect'; url: string } | { kind: 'unknown_provider' } | { kind: 'disabled' };
-export type SignInOutcome = UpstreamOutcome | { kind: Refusal };
+export type BeginOutcome =
+  | { kind: 'redirect'; url: string }
+  | { kind: 'unknown_provider' }
+  | { kind: 'disabled' }
+  /** A provider that could not say where to: recorded. */
+  | { kind: 'failed' };
+export type SignInOutcome =
+  /** `link` as the journey began with it. */
+  | (Exclude<UpstreamOutcome, Identified> & { link?: string })
+  /** `identity.authTime`, where there is one, is as young as was asked. */
+  | (Identified & (ProvesNothing | ProvesLink))
+  | { kind: Refusal; link?: string };
+
+type Identified = Extract<UpstreamOutcome, { kind: 'identified' }>;
+
+interface ProvesNothing {
+  link?: undefined;
+}
+
+interface ProvesLink {
+  link: string;
+  /** Of the connection that it came by: whoever uses the proof later holds it against the one of then. S-100 */
+  connectionVersion: number;
+}
+
+export interface Journey {
+  provider: string;
+  interaction: string;
+  /** What only the browser that leaves has; nobody else can come back. S-095 */
+  browser: string;
+}
 
 /** Journeys to the upstreams and back, each one once. */
 export interface UpstreamSignIns {
@@ -24,19 +57,17 @@ export interface UpstreamSignIns {
   /** Configured ones, whether enabled or not. */
   find(provider: string): NamedUpstream | undefined;
   /** Stores the attempt (10 minutes, one-time) and answers with where to send the browser. */
-  begin(input: { provider: string; interaction: string; request: UpstreamRequest }): Promise<BeginOutcome>;
+  begin(input: Journey & { request: UpstreamRequest; link?: string }): Promise<BeginOutcome>;
   /** Which interaction a callback belongs to, also a late, repeated or misdelivered one: looks, does not consume. */
   interactionOf(provider: string, state: string): Promise<string | undefined>;
   /** Why nobody can finish this journey any more, if so: looks, does not consume. Of another interaction nothing is told. */
   fateOf(key: AttemptKey): Promise<'spent' | 'expired' | undefined>;
   /**
-   * One conditional statement consumes the state: right provider, right interaction, not expired, connection enabled. Then asks
-   * the upstream. `spent`: used before; `expired`: too late; `foreign`: forged, or not of this provider and interaction.
+   * One conditional statement consumes the state: right provider, right interaction and browser, not expired, connection enabled.
+   * Then asks the upstream. `spent`: used before; `expired`: too late; `foreign`: forged, or not of this provider, interaction and
+   * browser.
    */
-  finish(
-    input: { provider: string; interaction: string; response: URLSearchParams },
-    by: AuditContext,
-  ): Promise<SignInOutcome>;
+  finish(input: Journey & { response: URLSearchParams }, by: AuditContext): Promise<SignInOutcome>;
 }
 
 export interface UpstreamSignInsOptions {
@@ -56,16 +87,32 @@ export function createUpstreamSignIns(options: UpstreamSignInsOptions): Upstream
   const disabled = createDisabledConnections(pool);
   let known: { disabled: Map<string, Date>; until: number } | undefined;
 
-  async function finish(provider: string, interaction: string, response: URLSearchParams): Promise<SignInOutcome> {
+  async function finish(journey: Journey, response: URLSearchParams): Promise<SignInOutcome> {
+    const { provider } = journey;
     const upstream = byName.get(provider);
     const state = response.get('state');
     if (!upstream || !state) return { kind: 'foreign' };
-    const consumed = await attempts.consume({ state, provider, interaction });
+    const consumed = await attempts.consume({ ...journey, state });
     if ('kind' in consumed) return consumed;
-    const { interaction: _, ...attempt } = openAttempt(state, consumed.sealed);
-    const outcome = await upstream.finish(response, { state, ...attempt });
+    const { interaction: _, link, ...rest } = openAttempt(state, consumed.sealed);
+    const attempt = { state, ...rest };
+    const proven = link !== undefined && { link };
+    const outcome = await ask(upstream, response, attempt);
+    if (outcome.kind !== 'identified') return { ...outcome, ...proven };
     // It may have been disabled while the upstream was asked. S-100
-    return outcome.kind === 'identified' && (await disabled()).has(provider) ? { kind: 'disabled' } : outcome;
+    const { version } = consumed;
+    if (!(await attempts.isStillOpen(provider, version))) return { kind: 'disabled', ...proven };
+    if (isStale(outcome.identity.authTime, attempt)) return { kind: 'failed', reason: 'stale_sign_in', ...proven };
+    return proven ? { ...outcome, ...proven, connectionVersion: version } : outcome;
+  }
+
+  /** A provider that breaks its promise and throws has failed, like one that says so. */
+  async function ask(upstream: Upstream, response: URLSearchParams, attempt: Attempt): Promise<UpstreamOutcome> {
+    try {
+      return await upstream.finish(response, attempt);
+    } catch (error) {
+      return failed(failureOf(error));
+    }
   }
 
   return {
@@ -80,7 +127,8 @@ export function createUpstreamSignIns(options: UpstreamSignInsOptions): Upstream
       return upstream && nameOf(upstream);
     },
 
-    async begin({ provider, interaction, request }) {
+    async begin({ request, link, ...journey }) {
+      const { provider, interaction } = journey;
       const upstream = byName.get(provider);
       if (!upstream) return { kind: 'unknown_provider' };
       const state = randomValue();
@@ -91,9 +139,15 @@ export function createUpstreamSignIns(options: UpstreamSignInsOptions): Upstream
         request,
         startedAt: Math.floor(Date.now() / 1000),
       };
-      const sealed = sealAttempt(state, { ...attempt, interaction });
-      if (!(await attempts.add({ state, provider, interaction }, sealed))) return { kind: 'disabled' };
-      return { kind: 'redirect', url: await upstream.begin({ state, ...attempt }) };
+      const sealed = sealAttempt(state, { ...attempt, interaction, ...(link !== undefined && { link }) });
+      if (!(await attempts.add({ ...journey, state }, sealed))) return { kind: 'disabled' };
+      try {
+        return { kind: 'redirect', url: await upstream.begin({ state, ...attempt }) };
+      } catch (error) {
+        const { reason, problem } = failureOf(error);
+        await audit.queue.upstreamSignInFailed({ provider, reason, problem }, {});
+        return { kind: 'failed' };
+      }
     },
 
     async interactionOf(_provider, state) {
@@ -106,8 +160,9 @@ export function createUpstreamSignIns(options: UpstreamSignInsOptions): Upstream
       return kind === 'spent' || kind === 'expired' ? kind : undefined;
     },
 
-    async finish({ provider, interaction, response }, by) {
-      const outcome = await finish(provider, interaction, response);
+    async finish({ response, ...journey }, by) {
+      const { provider } = journey;
+      const outcome = await finish(journey, response);
       if (outcome.kind === 'identified' || outcome.kind === 'denied') return outcome;
       // A state that was made up is no event: anybody can make up as many as they like.
       if (outcome.kind === 'foreign' && !(await attempts.find(response.get('state') ?? ''))) return outcome;
@@ -119,8 +174,8 @@ export function createUpstreamSignIns(options: UpstreamSignInsOptions): Upstream
   };
 }
 
-function nameOf({ provider, displayName }: Upstream): NamedUpstream {
-  return { provider, displayName };
+function nameOf({ provider, displayName, saysWhen }: Upstream): NamedUpstream {
+  return { provider, displayName, ...(saysWhen && { saysWhen }) };
 }
 
 /** 256 random bits; 43 characters, the fewest that PKCE takes. @see RFC 7636 section 4.1 */

@@ -111,6 +111,14 @@ function fromText(text: string): SealedTokens {
   };
 }
 
+/** Where they are kept, for whoever wraps the data keys of everything anew. */
+export const UPSTREAM_TOKENS = {
+  table: 'upstream_tokens',
+  key: ['provider', 'subject'],
+  ciphertext: 'sealed',
+  identityOf: ([provider, subject]: readonly string[]) => identityOf({ provider: provider!, subject: subject! }),
+} as const;
+
 /** A provider's name has no colon, so no two owners share one. */
 function identityOf({ provider, subject }: TokenOwner): string {
   return `upstream:${provider}:${subject}`;

@@ -25,6 +25,8 @@ export interface Upstream {
   readonly provider: string;
   /** For buttons and sentences. */
   readonly displayName: string;
+  /** It can say when somebody signed in there (`authTime`), and with that answer a request for a fresh sign-in. Otherwise it cannot. */
+  readonly saysWhen?: boolean;
   /** The address to send the browser to. No network. */
   begin(attempt: Attempt): Promise<string>;
   /**
@@ -70,7 +72,7 @@ export interface UpstreamIdentity {
   userName?: string;
   /** The organization that the provider says manages the account. */
   hostedDomain?: string;
-  /** Seconds since 1970. */
+  /** When they signed in there, in seconds since 1970. */
   authTime?: number;
 }
 

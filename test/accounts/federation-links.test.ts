@@ -1,38 +1,25 @@
 import { createHash } from 'node:crypto';
-import { beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { FederatedIdentity } from '../../src/accounts/federation.ts';
-import { endAccountAccess } from '../../src/provider/revocation.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { enteredAccount, googleIdentity, withAddress } from './federation-people.ts';
-import { createPerson, PASSWORD, recordedAbout, startNode, type TestNode, useNodes } from './node.ts';
-
-const UID = 'interaction-uid';
+import { enteredAccount, withAddress } from './federation-people.ts';
+import { HERE, useLinks } from './links.ts';
+import { createPerson, PASSWORD, recordedAbout, type TestNode } from './node.ts';
 
 let database: TestDatabase;
 let node: TestNode;
 let otherNode: TestNode;
-useNodes((nodes) => {
-  ({ database, node, otherNode } = nodes);
-});
-
 let person: { id: string; userName: string; email: string };
 let identity: FederatedIdentity;
-beforeEach(async () => {
-  person = await createPerson(node, { name: 'Minji At Home' });
-  identity = withAddress(person.email);
+const { ask, complete, identities } = useLinks((world) => {
+  ({ database, node, otherNode, person, identity } = world);
 });
-
-const ask = async (accountId = person.id, of = identity) =>
-  (await node.federation.askForProof({ identity: of, accountId, interaction: UID })).link;
-const complete = (link: string, input: { interaction?: string; accountId?: string } = {}) =>
-  otherNode.federation.completeLink({ link, interaction: UID, accountId: person.id, ...input }, { requestId: 'r' });
-const identities = async () => (await node.federation.list(person.id)).map(({ subject }) => subject);
 
 describe('S-094 the owner proves the account, and the identity is theirs', () => {
   test('from then on it signs in', async () => {
     expect(await node.federation.signIn(identity, {})).toEqual({ kind: 'link_required', accountId: person.id });
     const link = await ask();
-    const { loginName } = (await otherNode.federation.findLink(link, UID))!.account;
+    const { loginName } = (await otherNode.federation.findLink({ link, ...HERE }))!.account;
     const proof = await node.signIn.withPassword({ login: loginName, password: PASSWORD }, {});
     expect(proof).toMatchObject({ kind: 'signed_in', account: { id: person.id } });
     const outcome = await complete(link);
@@ -92,18 +79,33 @@ describe('S-094 the owner proves the account, and the identity is theirs', () =>
 
 describe('what is shown and kept', () => {
   test('nothing comes from the account: who follows the link has only proven an address', async () => {
-    expect(await node.federation.findLink(await ask(), UID)).toEqual({
+    expect(await node.federation.findLink({ link: await ask(), ...HERE })).toEqual({
       provider: 'google',
       account: { id: person.id, loginName: person.email, name: 'Kim Minji', hasPassword: true },
+      provenAt: [],
     });
     const unnamed = { ...identity, name: undefined };
-    const found = await node.federation.findLink(await ask(person.id, unnamed), UID);
+    const found = await node.federation.findLink({ link: await ask(person.id, unnamed), ...HERE });
     expect(found?.account.name).toBe(person.email);
   });
 
-  test('whether there is a password to prove it with', async () => {
-    await database.prisma.passwordCredential.deleteMany({ where: { userId: person.id } });
-    expect((await node.federation.findLink(await ask(), UID))?.account.hasPassword).toBe(false);
+  test('with what it can be proven: the password, or else the providers that it is connected to', async () => {
+    const { id, email } = person;
+    const connected = [withAddress(email, { provider: 'discord' }), withAddress(email, { provider: 'discord' })];
+    for (const { provider, subject } of connected) {
+      await database.prisma.federatedIdentity.create({ data: { userId: id, provider, subject } });
+    }
+    expect(await node.federation.findLink({ link: await ask(), ...HERE })).toMatchObject({
+      account: { hasPassword: true },
+      provenAt: [],
+    });
+    await database.prisma.passwordCredential.deleteMany({ where: { userId: id } });
+    expect(await node.federation.findLink({ link: await ask(), ...HERE })).toMatchObject({
+      account: { hasPassword: false },
+      provenAt: ['discord'],
+    });
+    await database.prisma.federatedIdentity.deleteMany({ where: { userId: id } });
+    expect((await node.federation.findLink({ link: await ask(), ...HERE }))?.provenAt).toEqual([]);
   });
 
   test('S-103 256 random bits, of which only a digest is stored, and of the interaction too', async () => {
@@ -114,101 +116,17 @@ describe('what is shown and kept', () => {
     const { id, interaction } = rows[0]!;
     expect(Buffer.from(id)).toEqual(createHash('sha256').update(`pending-link:${link}`).digest());
     expect(JSON.stringify(rows)).not.toContain(link);
-    expect(Buffer.from(interaction).toString('latin1')).not.toContain(UID);
+    expect(Buffer.from(interaction).toString('latin1')).not.toContain(HERE.interaction);
     const minutes = (rows[0]!.expiresAt.getTime() - rows[0]!.createdAt.getTime()) / 60_000;
     expect(minutes).toBeCloseTo(10, 1);
   });
 
   test('looking spends nothing', async () => {
     const link = await ask();
-    for (let time = 0; time < 3; time++) expect(await node.federation.findLink(link, UID)).toBeDefined();
+    for (let time = 0; time < 3; time++) expect(await node.federation.findLink({ link, ...HERE })).toBeDefined();
     expect((await complete(link)).kind).toBe('linked');
-    expect(await node.federation.findLink(link, UID)).toBeUndefined();
+    expect(await node.federation.findLink({ link, ...HERE })).toBeUndefined();
     expect(await complete(link)).toEqual({ kind: 'spent' });
-  });
-});
-
-describe('S-103 a link leads nowhere', () => {
-  interface Case {
-    link?: (link: string) => string;
-    interaction?: string;
-    accountId?: () => Promise<string>;
-    meanwhile?: (link: string) => Promise<unknown>;
-    expected?: { kind: string; reason?: string };
-    found?: true;
-  }
-  const ending = () => startNode(database, { endAccess: endAccountAccess });
-  const pending = () => ({ where: { userId: person.id } });
-  const cases: [string, Case][] = [
-    ['that is no link', { link: () => 'x', found: true }],
-    ['that was never made', { link: () => 'x'.repeat(43), found: true }],
-    ['with one letter changed', { link: (link) => `${link[0] === 'A' ? 'B' : 'A'}${link.slice(1)}`, found: true }],
-    ['in another interaction', { interaction: 'another-uid', found: true }],
-    ['without an interaction', { interaction: '', found: true }],
-    ['for another proven account', { accountId: async () => (await createPerson(node)).id, found: true }],
-    ['for an account that is none', { accountId: async () => 'x', found: true }],
-    [
-      'after ten minutes',
-      { meanwhile: () => database.prisma.pendingLink.updateMany({ ...pending(), data: { expiresAt: new Date() } }) },
-    ],
-    ['that was used', { meanwhile: complete }],
-    [
-      "after the account's access ended",
-      { meanwhile: () => database.prisma.$transaction((tx) => endAccountAccess(tx, person.id)) },
-    ],
-    [
-      'after a new password',
-      {
-        async meanwhile() {
-          const { oneTimeLinks } = ending();
-          const { token } = await oneTimeLinks.createInvitation(person.id);
-          expect((await oneTimeLinks.completeSetPassword(token, { password: `${PASSWORD} anew` }, {})).kind).toBe(
-            'changed',
-          );
-        },
-      },
-    ],
-    [
-      'after the account was disabled',
-      {
-        meanwhile: () => node.accounts.disable(person.id, {}),
-        expected: { kind: 'refused', reason: 'account_disabled' },
-      },
-    ],
-    [
-      'after the account was disabled and enabled',
-      {
-        async meanwhile() {
-          await ending().accounts.disable(person.id, {});
-          await ending().accounts.enable(person.id, {});
-        },
-      },
-    ],
-    ['after the account was deleted', { meanwhile: () => node.accounts.delete(person.id, {}) }],
-    [
-      'after the address was taken from the account',
-      { meanwhile: () => database.prisma.emailAddress.deleteMany({ where: { userId: person.id } }) },
-    ],
-    [
-      'S-100 after the provider was closed',
-      {
-        meanwhile: () =>
-          database.prisma.upstreamConnection.create({ data: { provider: 'closing', disabledAt: new Date() } }),
-      },
-    ],
-  ];
-  test.each(cases)('%s', async (_what, { link, interaction = UID, accountId, meanwhile, expected, found }) => {
-    if (_what.includes('closed')) identity = { ...identity, provider: 'closing' };
-    const real = await ask();
-    await meanwhile?.(real);
-    const before = await identities();
-    const value = link?.(real) ?? real;
-    if (!accountId) expect(await node.federation.findLink(value, interaction)).toBeUndefined();
-    const proven = accountId ? await accountId() : person.id;
-    expect(await complete(value, { interaction, accountId: proven })).toEqual(expected ?? { kind: 'spent' });
-    expect(await identities()).toEqual(before);
-    // Whoever tries something else spends nothing.
-    if (found) expect((await complete(real)).kind).toBe('linked');
   });
 });
 
@@ -250,66 +168,8 @@ describe('S-103 S-105 the identity that was proven is linked, to the account tha
   test.each(never)('nothing is even asked for with %s', async (_what, make) => {
     const [of, accountId] = await make();
     const link = await ask(accountId, of);
-    expect(await node.federation.findLink(link, UID)).toBeUndefined();
+    expect(await node.federation.findLink({ link, ...HERE })).toBeUndefined();
     expect(await complete(link, { accountId })).toEqual({ kind: 'spent' });
     expect(await database.prisma.pendingLink.count({ where: { subject: of.subject } })).toBe(0);
-  });
-});
-
-describe('unlinking', () => {
-  const unlink = (provider = 'google', subject?: string) =>
-    node.federation.unlink({ provider, accountId: person.id, ...(subject !== undefined && { subject }) }, {});
-
-  test('ends the way in, tells the person, and frees the identity', async () => {
-    await complete(await ask());
-    expect(await unlink()).toBe('done');
-    expect(await unlink()).toBe('not_found');
-    expect(await node.federation.signIn(identity, {})).toEqual({ kind: 'link_required', accountId: person.id });
-    expect((await recordedAbout(database, person.id)).map(({ type }) => type)).toContain('identity.unlinked');
-    const mail = (await node.mailbox.list()).filter(({ recipient }) => recipient === person.email);
-    // Its language is the one that Google said.
-    expect(mail.map(({ subject }) => subject)).toEqual([
-      'Daemun 계정에서 Google 로그인 연결이 해제되었습니다',
-      'Daemun 계정에 Google 로그인이 연결되었습니다',
-    ]);
-  });
-
-  test('is refused when it is the only way in', async () => {
-    const google = googleIdentity();
-    const { id } = enteredAccount(await node.federation.signIn(google, {}));
-    expect(await node.federation.unlink({ provider: 'google', accountId: id }, {})).toBe('only_way_in');
-    const discord = { ...googleIdentity({ provider: 'discord' }), email: google.email };
-    const link = await ask(id, discord);
-    expect((await complete(link, { accountId: id })).kind).toBe('linked');
-    // One at a provider that was closed lets nobody in.
-    const closed = { provider: 'discord', disabledAt: new Date() };
-    await database.prisma.upstreamConnection.create({ data: closed });
-    expect(await node.federation.unlink({ provider: 'google', accountId: id }, {})).toBe('only_way_in');
-    await database.prisma.upstreamConnection.deleteMany();
-    expect(await node.federation.unlink({ provider: 'google', accountId: id }, {})).toBe('done');
-    expect(await node.federation.unlink({ provider: 'discord', accountId: id }, {})).toBe('only_way_in');
-  });
-
-  test('one of two at the same provider', async () => {
-    await complete(await ask());
-    const second = withAddress(person.email);
-    await complete(await ask(person.id, second));
-    expect(await unlink('google', identity.subject)).toBe('done');
-    expect(await identities()).toEqual([second.subject]);
-    expect(await unlink('google', identity.subject)).toBe('not_found');
-  });
-
-  test('S-103 a proof that was asked for before dies with it', async () => {
-    await complete(await ask());
-    const second = await ask(person.id, withAddress(person.email));
-    expect(await unlink()).toBe('done');
-    expect(await node.federation.findLink(second, UID)).toBeUndefined();
-    expect(await complete(second)).toEqual({ kind: 'spent' });
-  });
-
-  test('is for what is there', async () => {
-    expect(await unlink()).toBe('not_found');
-    expect(await node.federation.unlink({ provider: 'google', accountId: 'x' }, {})).toBe('not_found');
-    expect(await node.federation.list('x')).toEqual([]);
   });
 });

@@ -124,10 +124,13 @@ describe('S-103 a link that is completed many times at once', () => {
   test('links once, and tells the person once', async () => {
     const { id, email } = await createPerson(node);
     const identity = withAddress(email);
-    const { link } = await node.federation.askForProof({ identity, accountId: id, interaction: 'uid' });
+    const { link } = await node.federation.askForProof({ identity, accountId: id, interaction: 'uid', browser: 'b' });
     const outcomes = await Promise.all(
       times(100, (number) =>
-        (number % 2 ? node : otherNode).federation.completeLink({ link, interaction: 'uid', accountId: id }, {}),
+        (number % 2 ? node : otherNode).federation.completeLink(
+          { link, interaction: 'uid', browser: 'b', accountId: id },
+          {},
+        ),
       ),
     );
     expect(kindsOf(outcomes)).toEqual({ linked: 1, spent: 99 });
@@ -141,16 +144,25 @@ describe('S-103 a link that is completed many times at once', () => {
     for (let round = 0; round < 20; round++) {
       const [first, second] = [await createPerson(node), await createPerson(node)];
       const identity = withAddress(first.email);
-      const toFirst = await node.federation.askForProof({ identity, accountId: first.id, interaction: 'uid' });
+      const toFirst = await node.federation.askForProof({
+        identity,
+        accountId: first.id,
+        interaction: 'uid',
+        browser: 'b',
+      });
       const changed = { ...identity, email: { address: second.email, verified: true } };
       const toSecond = await node.federation.askForProof({
         identity: changed,
         accountId: second.id,
         interaction: 'uid',
+        browser: 'b',
       });
       const outcomes = await Promise.all([
-        node.federation.completeLink({ link: toFirst.link, interaction: 'uid', accountId: first.id }, {}),
-        otherNode.federation.completeLink({ link: toSecond.link, interaction: 'uid', accountId: second.id }, {}),
+        node.federation.completeLink({ link: toFirst.link, interaction: 'uid', browser: 'b', accountId: first.id }, {}),
+        otherNode.federation.completeLink(
+          { link: toSecond.link, interaction: 'uid', browser: 'b', accountId: second.id },
+          {},
+        ),
       ]);
       expect(kindsOf(outcomes)).toEqual({ linked: 1, taken: 1 });
       const { subject } = identity;
@@ -164,8 +176,13 @@ test('of two identities that are each the only other way in, one cannot be unlin
     const google = googleIdentity();
     const { id } = enteredAccount(await node.federation.signIn(google, {}));
     const discord = googleIdentity({ provider: 'discord', email: google.email });
-    const { link } = await node.federation.askForProof({ identity: discord, accountId: id, interaction: 'uid' });
-    await node.federation.completeLink({ link, interaction: 'uid', accountId: id }, {});
+    const { link } = await node.federation.askForProof({
+      identity: discord,
+      accountId: id,
+      interaction: 'uid',
+      browser: 'b',
+    });
+    await node.federation.completeLink({ link, interaction: 'uid', browser: 'b', accountId: id }, {});
     const outcomes = await Promise.all([
       node.federation.unlink({ provider: 'google', accountId: id }, {}),
       otherNode.federation.unlink({ provider: 'discord', accountId: id }, {}),

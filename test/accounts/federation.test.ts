@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import type { FederatedIdentity } from '../../src/accounts/federation.ts';
-import { endAccountAccess } from '../../src/provider/revocation.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { enteredAccount, googleIdentity, withAddress } from './federation-people.ts';
 import { createPerson, PASSWORD, recordedAbout, startNode, type TestNode, useNodes } from './node.ts';
@@ -13,7 +12,7 @@ useNodes((nodes) => {
   ({ database, node } = nodes);
 });
 
-const signIn = (identity: FederatedIdentity, only?: string) => node.federation.signIn(identity, BY, only);
+const signIn = (identity: FederatedIdentity) => node.federation.signIn(identity, BY);
 const create = async (identity: FederatedIdentity) => enteredAccount(await signIn(identity));
 const people = () => database.prisma.user.count();
 
@@ -244,147 +243,6 @@ describe('S-110 a private-relay address is an ordinary address', () => {
     const outcome = await guarded.federation.signIn(relayed(hostedDomain && { hostedDomain }), {});
     expect(outcome).toEqual({ kind: 'refused', reason });
     await guarded.close();
-  });
-});
-
-describe('S-101 a disabled or deleted account lets nobody in', () => {
-  test('not by its identity', async () => {
-    const ending = startNode(database, { endAccess: endAccountAccess });
-    const identity = googleIdentity();
-    const { id } = await create(identity);
-    await ending.accounts.disable(id, {});
-    expect(await signIn({ ...identity, name: 'New Name' })).toEqual({ kind: 'refused', reason: 'account_disabled' });
-    expect((await node.accounts.find(id))?.name).toBe('Kim Minji');
-    expect((await recordedAbout(database, id)).at(-1)).toEqual({
-      type: 'sign_in.failed',
-      details: { reason: 'account_disabled', provider: 'google' },
-    });
-    await ending.accounts.enable(id, {});
-    // What was begun before is void, by this number.
-    expect(await signIn(identity)).toMatchObject({ kind: 'known', account: { id, accessGeneration: 2 } });
-    await ending.close();
-  });
-
-  test('not by its address', async () => {
-    const { id, email } = await createPerson(node);
-    await node.accounts.disable(id, {});
-    expect(await signIn(withAddress(email))).toEqual({ kind: 'refused', reason: 'account_disabled' });
-  });
-
-  test('not even when a row of the identity survived the deletion', async () => {
-    const identity = googleIdentity();
-    const { id } = await create(identity);
-    await database.prisma.user.update({ where: { id }, data: { state: 'deleted' } });
-    expect(await signIn(identity)).toEqual({ kind: 'refused', reason: 'account_disabled' });
-    expect(await signIn({ ...identity, name: 'New Name' })).toEqual({ kind: 'refused', reason: 'account_disabled' });
-  });
-
-  test('deleting forgets the identity: the person is somebody new, if the policy lets them', async () => {
-    const identity = googleIdentity();
-    const { id } = await create(identity);
-    const before = await node.federation.askForProof({ identity, accountId: id, interaction: 'uid' });
-    expect(await node.accounts.delete(id, {})).toBe('done');
-    expect(await database.prisma.federatedIdentity.count({ where: { userId: id } })).toBe(0);
-    expect(await database.prisma.pendingLink.count({ where: { userId: id } })).toBe(0);
-    expect(await node.federation.findLink(before.link, 'uid')).toBeUndefined();
-    const closed = startNode(database, { signUp: { policy: 'closed', domains: [] } });
-    expect(await closed.federation.signIn(identity, {})).toEqual({ kind: 'refused', reason: 'sign_up_closed' });
-    await closed.close();
-    expect((await create(identity)).id).not.toBe(id);
-  });
-});
-
-describe('S-102 the sign-up policy binds entry through others', () => {
-  const DOMAINS = ['example.org', 'Firma.EXAMPLE', 'bücher.example', ' spaced.example ', '', 'not a domain'];
-  const cases: [string, 'open' | 'closed' | 'domains', string, string][] = [
-    ['open', 'open', 'a1@anywhere.test', 'created'],
-    ['closed', 'closed', 'a2@anywhere.test', 'sign_up_closed'],
-    ['a policy that is none', 'everybody' as 'open', 'a3@anywhere.test', 'sign_up_closed'],
-    ['a domain of the list', 'domains', 'a4@example.org', 'created'],
-    ['in capital letters', 'domains', 'a5@EXAMPLE.ORG', 'created'],
-    ['listed in capital letters', 'domains', 'a6@firma.example', 'created'],
-    ['international, listed in letters', 'domains', 'a7@xn--bcher-kva.example', 'created'],
-    ['international, said in letters', 'domains', 'a8@BÜCHER.example', 'created'],
-    ['listed with spaces around it', 'domains', 'a9@spaced.example', 'created'],
-    ['below a domain of the list', 'domains', 'b1@sub.example.org', 'domain_not_allowed'],
-    ['ending like one', 'domains', 'b2@evilexample.org', 'domain_not_allowed'],
-    ['beginning like one', 'domains', 'b3@example.org.evil.test', 'domain_not_allowed'],
-    ['above one', 'domains', 'b4@org', 'domain_not_allowed'],
-    ['with a dot at the end', 'domains', 'b5@example.org.', 'email_missing'],
-    ['one inside the local part', 'domains', 'b6@example.org@evil.test', 'email_missing'],
-    ['a letter that looks like another', 'domains', 'b7@ex\u0430mple.org', 'domain_not_allowed'],
-    ['another domain', 'domains', 'b8@gmail.test', 'domain_not_allowed'],
-  ];
-  test.each(cases)('%s', async (_what, policy, address, expected) => {
-    const guarded = startNode(database, { signUp: { policy, domains: DOMAINS } });
-    const before = await people();
-    const hostedDomain = address.slice(address.lastIndexOf('@') + 1).toLowerCase();
-    const outcome = await guarded.federation.signIn(withAddress(address, { hostedDomain }), {});
-    expect(outcome.kind === 'refused' ? outcome.reason : outcome.kind).toBe(expected);
-    expect(await people()).toBe(expected === 'created' ? before + 1 : before);
-    await guarded.close();
-  });
-
-  test.each([
-    ['no organization at all', undefined],
-    ['another organization', 'evil.example'],
-    ['an organization below it', 'sub.example.org'],
-  ])('S-094 an address of the domain opens nothing when the provider says %s', async (_, hostedDomain) => {
-    const guarded = startNode(database, { signUp: { policy: 'domains', domains: ['example.org'] } });
-    const identity = withAddress('former.employee@example.org', { ...(hostedDomain && { hostedDomain }) });
-    expect(await guarded.federation.signIn(identity, {})).toEqual({ kind: 'refused', reason: 'domain_not_allowed' });
-    await guarded.close();
-  });
-
-  test.each([
-    'ａｌｉｃｅ@corp.test',
-    'ſam@corp.test',
-    '\u212Aim@corp.test',
-    '①@corp.test',
-    'sam@corp\u2024test',
-    'sam@ⓒorp.test',
-  ])('S-094 %s is not taken for the mailbox of another spelling', async (address) => {
-    expect(await signIn(withAddress(address))).toEqual({ kind: 'refused', reason: 'email_missing' });
-  });
-
-  test('the hosted domain that a provider claims opens nothing for another address', async () => {
-    const guarded = startNode(database, { signUp: { policy: 'domains', domains: ['example.org'] } });
-    const identity = googleIdentity({ hostedDomain: 'example.org' });
-    expect(await guarded.federation.signIn(identity, {})).toEqual({ kind: 'refused', reason: 'domain_not_allowed' });
-    await guarded.close();
-  });
-
-  test.each(['closed', 'domains'] as const)('%s: who has an account comes in, and may prove it', async (policy) => {
-    const known = googleIdentity();
-    const { id } = await create(known);
-    const { id: provable, email } = await createPerson(node);
-    const guarded = startNode(database, { signUp: { policy, domains: [] } });
-    expect(await guarded.federation.signIn(known, {})).toMatchObject({ kind: 'known', account: { id } });
-    const outcome = await guarded.federation.signIn(withAddress(email), {});
-    expect(outcome).toEqual({ kind: 'link_required', accountId: provable });
-    await guarded.close();
-  });
-});
-
-describe('when one account has to sign in again', () => {
-  test('it does', async () => {
-    const identity = googleIdentity();
-    const { id } = await create(identity);
-    expect(await signIn(identity, id)).toMatchObject({ kind: 'known', account: { id } });
-    const { id: provable, email } = await createPerson(node);
-    expect(await signIn(withAddress(email), provable)).toEqual({ kind: 'link_required', accountId: provable });
-  });
-
-  test('nobody else is signed in, made or offered a link', async () => {
-    const { id } = await createPerson(node);
-    const stranger = googleIdentity();
-    await create(stranger);
-    const other = await createPerson(node);
-    const before = await people();
-    for (const identity of [stranger, withAddress(other.email), googleIdentity()]) {
-      expect(await signIn(identity, id)).toEqual({ kind: 'refused', reason: 'other_account' });
-    }
-    expect(await people()).toBe(before);
   });
 });
 

@@ -47,6 +47,7 @@ export interface NodeOptions {
   endSession?(tx: Transaction, uid: string): Promise<void>;
   sessionLifetime?: number;
   signUp?: SignUpOptions;
+  isConfigured?(provider: string): boolean;
 }
 
 export function startNode(database: Database, options: NodeOptions = {}): TestNode {
@@ -111,6 +112,8 @@ export function startNode(database: Database, options: NodeOptions = {}): TestNo
       audit,
       notify,
       signUp: options.signUp ?? { policy: 'open', domains: [] },
+      isConfigured: options.isConfigured ?? (() => true),
+      endAccess,
     }),
     passwords,
     audit,

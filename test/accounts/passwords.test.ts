@@ -57,13 +57,15 @@ describe.each(['bcrypt', 'argon2id'] as const)('%s', (hash) => {
     expect(await verify(passwords, 'Café au lait, Ångström'.normalize('NFD'), stored)).toBe(true);
   });
 
-  test('S-120 another pepper does not match, a lost one matches nothing and is reported', async () => {
+  test('S-120 another pepper does not match, one that is lost is no wrong password and is reported', async () => {
     const stored = await passwords.hash(PASSWORD);
     const other = { id: 'pepper-2', key: Buffer.alloc(32, 2) };
     const rotated = startNode(database, {
       passwords: { hash, peppers: { current: other, byId: (id) => (id === other.id ? other.key : undefined) } },
     });
-    expect(await verify(rotated.passwords, PASSWORD, stored)).toBe(false);
+    for (const check of [rotated.passwords.knowPepperOf(stored), verify(rotated.passwords, PASSWORD, stored)]) {
+      await expect(check).rejects.toMatchObject({ code: 'unavailable', retryAfter: 5 });
+    }
     expect(rotated.lines).toContainEqual(expect.objectContaining({ level: 'error', pepperId: PEPPER.id }));
     expect(await verify(rotated.passwords, PASSWORD, { ...stored, pepperId: other.id })).toBe(false);
     expect(rotated.passwords.isOutdated(stored)).toBe(true);

@@ -75,7 +75,10 @@ describe('S-122 whoever is not let in costs the same and reads the same', () => 
     [
       'somebody whose password cannot be read any more',
       async ({ id, email }) => {
-        await database.prisma.passwordCredential.update({ where: { userId: id }, data: { pepperId: 'lost' } });
+        await database.prisma.passwordCredential.update({
+          where: { userId: id },
+          data: { hash: '$0$of another time' },
+        });
         return { login: email, password: PASSWORD };
       },
     ],

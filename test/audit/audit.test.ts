@@ -158,3 +158,22 @@ test('every event has a type of its own', () => {
   expect(new Set(types).size).toBe(types.length);
   for (const type of types) expect(type).toMatch(/^[a-z_]+\.[a-z_]+$/);
 });
+
+test('an event is counted once its row is stored, and not at all when it is not', async () => {
+  const counted: string[] = [];
+  const counting = createAudit({
+    database,
+    logger: createLogger({ level: 'silent', production: true }),
+    count: (name) => counted.push(name),
+  });
+  const event = counting.queue.signInSucceeded({ userId: 'counted', amr: ['pwd'] }, by);
+  expect(counted).toEqual([]);
+  await event;
+  await database.prisma.$transaction((tx) => counting.in(tx).userEnabled({ userId: 'counted' }, by));
+  expect(counted).toEqual(['signInSucceeded', 'userEnabled']);
+  await counting.close();
+  await expect(counting.queue.tokenRefused({ error: 'invalid_client' }, by)).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  expect(counted).toEqual(['signInSucceeded', 'userEnabled']);
+});

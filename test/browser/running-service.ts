@@ -8,6 +8,7 @@ import type { NewAccount } from '../../src/accounts/accounts.ts';
 import { createApp } from '../../src/app.ts';
 import { type Environment, loadConfig } from '../../src/config/load.ts';
 import { openServices } from '../../src/services.ts';
+import { providers } from '../../src/upstreams/registry.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 
 export const ADMINISTRATOR = { userName: 'jiwoo', password: 'four unrelated quiet words' };
@@ -20,7 +21,7 @@ export async function startWholeService(
   const folder = mkdtempSync(join(tmpdir(), 'daemun-browser-'));
   const database = await createEmptyDatabase();
   const port = await freePort();
-  const config = loadConfig({
+  const config = loadConfig(providers, {
     PORT: String(port),
     HOST: 'localhost',
     KEYS_DIR: join(folder, 'keys'),

@@ -11,6 +11,7 @@ const WORDS = {
     cancelled: 'You cancelled at Discord',
     link: 'Link Discord to your account',
     prove: 'Link and sign in',
+    proveWith: (provider: string) => `Continue with ${provider}`,
     back: 'Back to sign-in',
     signIn: 'Sign in',
     signOut: 'Sign out',
@@ -22,6 +23,7 @@ const WORDS = {
     cancelled: 'Discord 로그인을 취소했어요',
     link: 'Discord 계정 연결',
     prove: '연결하고 로그인',
+    proveWith: (provider: string) => `${provider} 계정으로 계속하기`,
     back: '로그인 화면으로 돌아가기',
     signIn: '로그인',
     signOut: '로그아웃',
@@ -34,6 +36,7 @@ const PEOPLE = [
   { subject: '108400000000000001', name: 'Han Sori', email: 'sori@maru.example', verified: true },
   { subject: '108400000000000002', name: 'Kim Jiwoo', email: 'jiwoo@maru.example', verified: true },
   { subject: '108400000000000003', name: 'Nam Bora', email: 'bora@maru.example', verified: false },
+  { subject: '108400000000000004', name: 'Seo Yuna', email: 'yuna@maru.example', verified: true },
 ];
 
 describeInBrowser('signing in with Google and Discord', () => {
@@ -68,6 +71,7 @@ describeInBrowser('signing in with Google and Discord', () => {
         },
         people: [{ email: 'jiwoo@maru.example', name: 'Kim Jiwoo', password: ADMINISTRATOR.password }],
       });
+      upstream.register(service.issuer);
     }, 60_000);
 
     afterAll(() => service?.close());
@@ -144,6 +148,31 @@ describeInBrowser('signing in with Google and Discord', () => {
       await context.clearCookies();
       await leaveFor(page, 'Discord');
       await chooses(page, 'Kim Jiwoo');
+      expect((await allow(page)).sub).toBe(profile.sub);
+      expect(complaints.filter((text) => /Content Security Policy|Refused to/.test(text))).toEqual([]);
+      await context.close();
+    }, 60_000);
+
+    test('S-103 who has no password here proves the account with what it is connected to, once', async () => {
+      const { page, context, complaints } = await openPage(browser, { locale });
+      await leaveFor(page, 'Google');
+      await chooses(page, 'Seo Yuna');
+      const profile = await allow(page);
+
+      await context.clearCookies();
+      await leaveFor(page, 'Discord');
+      await chooses(page, 'Seo Yuna');
+      await page.waitForSelector('.symbols');
+      expect(await page.innerText('h1')).toBe(words.link);
+      expect(await page.locator('[name=password]').count()).toBe(0);
+      await page.click(`button:has-text("${words.proveWith('Google')}")`);
+      await page.waitForSelector('button[name=as]');
+      await chooses(page, 'Seo Yuna');
+      expect((await allow(page)).sub).toBe(profile.sub);
+
+      await context.clearCookies();
+      await leaveFor(page, 'Discord');
+      await chooses(page, 'Seo Yuna');
       expect((await allow(page)).sub).toBe(profile.sub);
       expect(complaints.filter((text) => /Content Security Policy|Refused to/.test(text))).toEqual([]);
       await context.close();

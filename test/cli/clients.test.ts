@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { CLIENT_METADATA_MEMBERS } from '../../src/clients/client-metadata.ts';
 import { matchesClientSecret } from '../../src/clients/client-secret.ts';
 import { openClients } from '../clients/client-fixtures.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -141,6 +142,36 @@ test('an update changes what is named and shows no secret', async () => {
   expect((await cli.json('clients', 'update', id, '--unset', 'resources', '--pkce')).resources).toEqual([]);
 });
 
+test('an update that is refused or says nothing leaves the version as it was', async () => {
+  const { id } = await cli.json(...CREATE);
+  for (const options of [[], ['--unset', 'everything'], ['--json']]) {
+    expect((await cli.run('clients', 'update', id, ...options)).exitCode).toBe(1);
+  }
+  expect((await cli.json('clients', 'show', id)).version).toBe(1);
+  for (const member of CLIENT_METADATA_MEMBERS) {
+    const { stderr } = await cli.run('clients', 'update', id, '--unset', member);
+    expect(stderr).not.toContain('cannot be unset');
+  }
+});
+
+test.each([
+  ['soon', 'It must be a duration such as 90s, 15m, 24h or 30d.'],
+  ['-5m', 'It must be a duration such as 90s, 15m, 24h or 30d.'],
+])('a lifetime of %s is no duration', async (lifetime, message) => {
+  const { exitCode, stderr } = await cli.run(...CREATE, `--access-token-lifetime=${lifetime}`);
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining(message)]);
+});
+
+test.each([
+  ['--access-token-lifetime', '5000d', 'access_token_lifetime must be between 1m and 24h'],
+  ['--access-token-lifetime', '2d', 'access_token_lifetime must be between 1m and 24h'],
+  ['--id-token-lifetime', '5s', 'id_token_lifetime must be between 1m and 24h'],
+  ['--refresh-token-lifetime', '5s', 'refresh_token_lifetime must be between 1m and 365d'],
+])('%s %s is told the range in the units it is given in', async (option, lifetime, message) => {
+  const { exitCode, stderr } = await cli.run(...CREATE, option, lifetime);
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining(message)]);
+});
+
 test('S-045 a rotated secret overlaps as long as was asked for', async () => {
   const first = await cli.json(...CREATE);
   const second = await cli.json('clients', 'rotate-secret', first.id);
@@ -195,6 +226,12 @@ describe('a refusal ends with 1, says what is wrong, and prints nothing on stand
     ['an unknown client to update', ['clients', 'update', 'nobody', '--name', 'X'], 'There is no client nobody'],
     ['an unknown client to rotate', ['clients', 'rotate-secret', 'nobody'], 'There is no client nobody'],
     ['an unknown client to disable', ['clients', 'disable', 'nobody'], 'There is no client nobody'],
+    [
+      'an unknown member to remove',
+      ['clients', 'update', 'all-options', '--unset', 'logo', '--unset', 'tos_uri'],
+      'cannot be unset: logo. What can be: resources, redirect_uris,',
+    ],
+    ['an update of nothing', ['clients', 'update', 'all-options'], 'says nothing to change'],
     ['an overlap of a year', ['clients', 'rotate-secret', 'all-options', '--overlap', '365d'], 'overlap must be from'],
   ])('%s', async (_, argv, message) => {
     const plain = await cli.run(...argv);

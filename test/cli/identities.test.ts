@@ -24,7 +24,17 @@ beforeAll(async () => {
     endAccess: endAccountAccess,
   });
   const signUp = { policy: 'closed' as const, domains: [] };
-  cli = openCommandLine({ accounts, federation: createFederation({ database, audit, signUp, notify }) });
+  cli = openCommandLine({
+    accounts,
+    federation: createFederation({
+      database,
+      audit,
+      signUp,
+      notify,
+      isConfigured: () => true,
+      endAccess: endAccountAccess,
+    }),
+  });
   const created = await accounts.create({ email: LOGIN }, {});
   if (created.kind !== 'created') throw new Error(created.kind);
   userId = created.account.id;
@@ -71,6 +81,28 @@ test('S-105 all at one provider are taken away, or one of them, and the person i
     { userId, actor: 'cli' },
     { userId, actor: 'cli' },
   ]);
+});
+
+test('S-158 --end-sessions ends their sessions in the same transaction; without it they stay', async () => {
+  const started = async () => {
+    await database.prisma.userSession.deleteMany();
+    await database.prisma.userSession.create({ data: { uid: 'session', userId, amr: ['fed'], provider: 'google' } });
+    await link('discord', '9');
+    await link('google', '1');
+  };
+  const isEnded = async () => (await database.prisma.userSession.findFirstOrThrow()).endedAt !== null;
+  await started();
+  const plain = await cli.run('users', 'unlink-identity', LOGIN, 'google');
+  expect([plain.stdout, await isEnded()]).toEqual([`${LOGIN} cannot sign in with google any more.\n`, false]);
+  await database.prisma.federatedIdentity.deleteMany();
+  await started();
+  const { stdout } = await cli.run('users', 'unlink-identity', LOGIN, 'google', '--end-sessions');
+  expect([stdout, await isEnded()]).toEqual([
+    `${LOGIN} cannot sign in with google any more. Their sessions and tokens have ended.\n`,
+    true,
+  ]);
+  const again = await cli.json('users', 'unlink-identity', LOGIN, 'google', '--end-sessions');
+  expect(again).toMatchObject({ changed: false, sessionsEnded: false });
 });
 
 test('the only way in is not taken away; the refusal says what to do first', async () => {

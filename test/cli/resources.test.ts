@@ -35,7 +35,11 @@ test('a resource server is registered, changed and listed', async () => {
   const { signingAlgorithm: _, ...opaque } = { ...expected, name: 'Renamed', accessTokenFormat: 'opaque' };
   expect(await cli.json('resources', 'update', API, '--format', 'opaque')).toEqual(opaque);
   expect(await cli.json('resources', 'list')).toEqual({ resourceServers: [opaque] });
-  expect((await cli.run('resources', 'list')).stdout).toContain('sessions:read x');
+  expect((await cli.run('resources', 'list')).stdout).toMatch(/LIFETIME[\s\S]*opaque +5 min +sessions:read x/);
+  expect(await cli.json('resources', 'show', API)).toEqual(opaque);
+  // As the protocol finds it, too.
+  expect(await cli.json('resources', 'show', `${API}/`)).toEqual(opaque);
+  expect((await cli.run('resources', 'show', API)).stdout).toMatch(/Token lifetime +5 min\n/);
 });
 
 describe('a refusal ends with 1 and says what is wrong:', () => {
@@ -52,7 +56,10 @@ describe('a refusal ends with 1 and says what is wrong:', () => {
       'scopes.0.name is about people',
     ],
     ['an unknown resource server', ['update', 'https://unknown.example', '--name', 'X'], 'There is no resource server'],
-    ['a lifetime of seconds', ['update', API, '--lifetime', '5s'], 'accessTokenLifetime'],
+    ['a lifetime of seconds', ['update', API, '--lifetime', '5s'], 'accessTokenLifetime must be between 1m and 24h'],
+    ['a lifetime of days', ['update', API, '--lifetime', '2d'], 'accessTokenLifetime must be between 1m and 24h'],
+    ['an update of nothing', ['update', API], 'says nothing to change'],
+    ['an unknown resource server to show', ['show', 'https://unknown.example'], 'There is no resource server'],
   ])('%s', async (_, argv, message) => {
     const { exitCode, stdout, stderr } = await cli.run('resources', ...argv);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });

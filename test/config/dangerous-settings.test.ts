@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
 import { variables } from '../../src/config/schema.ts';
+import { providers } from '../../src/upstreams/registry.ts';
 
 const PRODUCTION = {
   NODE_ENV: 'production',
@@ -21,24 +22,26 @@ test('there are dangerous settings', () => {
 });
 
 test.each(dangerous)('S-178 %s is off unless it is turned on, and then says so at every start', (name) => {
-  expect(loadConfig({}).warnings).toEqual([]);
-  expect(loadConfig({ [name]: name in values ? '' : 'off' }).warnings).toEqual([]);
-  expect(loadConfig(turnedOn(name)).warnings).toEqual([expect.stringContaining(name)]);
+  expect(loadConfig(providers, {}).warnings).toEqual([]);
+  expect(loadConfig(providers, { [name]: name in values ? '' : 'off' }).warnings).toEqual([]);
+  expect(loadConfig(providers, turnedOn(name)).warnings).toEqual([expect.stringContaining(name)]);
 });
 
 test.each(dangerous)('S-178 %s refuses to start in production', (name) => {
-  expect(loadConfig(PRODUCTION).warnings).toEqual([]);
-  expect(() => loadConfig({ ...PRODUCTION, ...turnedOn(name) })).toThrow(`${name} cannot be turned on in production`);
+  expect(loadConfig(providers, PRODUCTION).warnings).toEqual([]);
+  expect(() => loadConfig(providers, { ...PRODUCTION, ...turnedOn(name) })).toThrow(
+    `${name} cannot be turned on in production`,
+  );
 });
 
 test('S-176 nothing is fetched from this machine unless that was asked for', () => {
-  expect(loadConfig({}).dangerouslyFetchFromLoopback).toBe(false);
-  expect(loadConfig({ DANGEROUSLY_FETCH_FROM_LOOPBACK: 'on' }).dangerouslyFetchFromLoopback).toBe(true);
+  expect(loadConfig(providers, {}).dangerouslyFetchFromLoopback).toBe(false);
+  expect(loadConfig(providers, { DANGEROUSLY_FETCH_FROM_LOOPBACK: 'on' }).dangerouslyFetchFromLoopback).toBe(true);
 });
 
 test('Google and Discord are themselves unless another place on this machine is named', () => {
-  expect(loadConfig({}).upstreams.dangerouslyAt).toBeUndefined();
-  expect(loadConfig({ DANGEROUSLY_UPSTREAMS_AT: 'http://127.0.0.1:4002/' }).upstreams.dangerouslyAt).toBe(
+  expect(loadConfig(providers, {}).upstreams.dangerouslyAt).toBeUndefined();
+  expect(loadConfig(providers, { DANGEROUSLY_UPSTREAMS_AT: 'http://127.0.0.1:4002/' }).upstreams.dangerouslyAt).toBe(
     'http://127.0.0.1:4002',
   );
 });
@@ -53,7 +56,7 @@ test.each([
   'http://user@localhost:4002',
   'ftp://localhost',
 ])('S-178 nobody but this machine can stand in for them: %s is refused', (value) => {
-  expect(() => loadConfig({ DANGEROUSLY_UPSTREAMS_AT: value })).toThrow(
+  expect(() => loadConfig(providers, { DANGEROUSLY_UPSTREAMS_AT: value })).toThrow(
     'DANGEROUSLY_UPSTREAMS_AT must be an origin on this machine',
   );
 });

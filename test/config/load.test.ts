@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type ConfigError, type Environment, loadConfig } from '../../src/config/load.ts';
+import { providers } from '../../src/upstreams/registry.ts';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const production = {
@@ -27,7 +28,7 @@ function file(name: string, content: string): string {
 
 function problemsOf(env: Environment): string[] {
   try {
-    loadConfig(env);
+    loadConfig(providers, env);
   } catch (error) {
     return (error as ConfigError).problems.map(({ variable, message }) => `${variable} ${message}`);
   }
@@ -36,7 +37,7 @@ function problemsOf(env: Environment): string[] {
 
 describe('without any variable', () => {
   test('the service runs on loopback with an embedded database beside package.json', () => {
-    const config = loadConfig({});
+    const config = loadConfig(providers, {});
     expect(config).toMatchObject({
       production: false,
       issuer: 'http://localhost:3000',
@@ -50,7 +51,7 @@ describe('without any variable', () => {
   });
 
   test('lifetimes are the documented ones', () => {
-    expect(loadConfig({}).lifetimes).toEqual({
+    expect(loadConfig(providers, {}).lifetimes).toEqual({
       accessToken: 15 * 60,
       idToken: 3600,
       authorizationCode: 60,
@@ -64,15 +65,18 @@ describe('without any variable', () => {
 });
 
 test('the port is part of the default issuer', () => {
-  expect(loadConfig({ PORT: '4000' })).toMatchObject({ issuer: 'http://localhost:4000', listen: { port: 4000 } });
+  expect(loadConfig(providers, { PORT: '4000' })).toMatchObject({
+    issuer: 'http://localhost:4000',
+    listen: { port: 4000 },
+  });
 });
 
 test('the issuer loses its trailing slash and its default port', () => {
-  expect(loadConfig({ ISSUER: 'https://ID.example.com:443/' }).issuer).toBe('https://id.example.com');
+  expect(loadConfig(providers, { ISSUER: 'https://ID.example.com:443/' }).issuer).toBe('https://id.example.com');
 });
 
 test('durations take a unit', () => {
-  const { lifetimes } = loadConfig({
+  const { lifetimes } = loadConfig(providers, {
     DAEMUN_SESSION_LIFETIME: '2d',
     DAEMUN_REFRESH_GRACE: '0',
     DAEMUN_ID_TOKEN_LIFETIME: '90',
@@ -81,24 +85,24 @@ test('durations take a unit', () => {
 });
 
 test('S-152 sessions end unused only where that is set, and no later than they end anyway', () => {
-  expect(loadConfig({}).lifetimes.sessionIdle).toBeUndefined();
-  expect(loadConfig({ DAEMUN_SESSION_IDLE: '1h' }).lifetimes).toMatchObject({
+  expect(loadConfig(providers, {}).lifetimes.sessionIdle).toBeUndefined();
+  expect(loadConfig(providers, { DAEMUN_SESSION_IDLE: '1h' }).lifetimes).toMatchObject({
     session: 14 * 86_400,
     sessionIdle: 3600,
   });
-  expect(() => loadConfig({ DAEMUN_SESSION_IDLE: '2d', DAEMUN_SESSION_LIFETIME: '1d' })).toThrow(
+  expect(() => loadConfig(providers, { DAEMUN_SESSION_IDLE: '2d', DAEMUN_SESSION_LIFETIME: '1d' })).toThrow(
     /DAEMUN_SESSION_IDLE.*longer than DAEMUN_SESSION_LIFETIME/,
   );
 });
 
 test('DATABASE_URL selects PostgreSQL and prints as a mask', () => {
-  const { database } = loadConfig({ DATABASE_URL: production.DATABASE_URL });
+  const { database } = loadConfig(providers, { DATABASE_URL: production.DATABASE_URL });
   expect(database).toMatchObject({ kind: 'postgresql', poolSize: 10 });
   expect(inspect(database) + JSON.stringify(database)).not.toContain('hunter2');
 });
 
 test('an empty variable is an absent one', () => {
-  expect(loadConfig({ DATABASE_URL: '', ISSUER: ' ', DAEMUN_BRAND_NAME: '' })).toMatchObject({
+  expect(loadConfig(providers, { DATABASE_URL: '', ISSUER: ' ', DAEMUN_BRAND_NAME: '' })).toMatchObject({
     issuer: 'http://localhost:3000',
     branding: { name: 'Daemun' },
     database: { kind: 'embedded' },
@@ -107,7 +111,7 @@ test('an empty variable is an absent one', () => {
 
 describe('a secret from a file', () => {
   test('is read without its line end', () => {
-    const config = loadConfig({ KEY_ENCRYPTION_KEY_FILE: file('kek', `${KEY}\n`) });
+    const config = loadConfig(providers, { KEY_ENCRYPTION_KEY_FILE: file('kek', `${KEY}\n`) });
     expect(config.keyEncryptionKey?.reveal()).toBe(KEY);
     expect(`${config.keyEncryptionKey}`).toBe('[secret]');
   });
@@ -195,7 +199,7 @@ test.each([
 
 describe('in production', () => {
   test('a complete configuration starts, listens everywhere and has no playground (S-178)', () => {
-    expect(loadConfig(production)).toMatchObject({
+    expect(loadConfig(providers, production)).toMatchObject({
       production: true,
       issuer: 'https://id.example.com',
       listen: { host: '0.0.0.0' },
@@ -222,15 +226,15 @@ describe('in production', () => {
   });
 
   test('the embedded database must be chosen by DATA_DIR, and is warned about', () => {
-    const { warnings, database } = loadConfig({ ...production, DATABASE_URL: undefined, DATA_DIR: folder });
+    const { warnings, database } = loadConfig(providers, { ...production, DATABASE_URL: undefined, DATA_DIR: folder });
     expect(database).toEqual({ kind: 'embedded', directory: folder });
     expect(warnings).toEqual([expect.stringContaining('not safe against power loss')]);
   });
 });
 
 test('trusting everybody as a proxy is warned about', () => {
-  expect(loadConfig({ TRUSTED_PROXIES: '0.0.0.0/0' }).warnings).toHaveLength(1);
-  expect(loadConfig({ TRUSTED_PROXIES: '10.0.0.0/8,::1' })).toMatchObject({
+  expect(loadConfig(providers, { TRUSTED_PROXIES: '0.0.0.0/0' }).warnings).toHaveLength(1);
+  expect(loadConfig(providers, { TRUSTED_PROXIES: '10.0.0.0/8,::1' })).toMatchObject({
     trustedProxies: ['10.0.0.0/8', '::1'],
     warnings: [],
   });

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { type ConfigError, type Environment, loadConfig } from '../../src/config/load.ts';
+import { providers } from '../../src/upstreams/registry.ts';
 
 const GOOGLE = { GOOGLE_CLIENT_ID: 'abc.apps.googleusercontent.com', GOOGLE_CLIENT_SECRET: 'hunter2' };
 const DISCORD = { DISCORD_CLIENT_ID: '81384788765712384', DISCORD_CLIENT_SECRET: 'hunter3' };
 
 function problemsOf(env: Environment): string[] {
   try {
-    loadConfig(env);
+    loadConfig(providers, env);
   } catch (error) {
     return (error as ConfigError).problems.map(({ variable, message }) => `${variable} ${message}`);
   }
@@ -18,15 +19,15 @@ function problemsOf(env: Environment): string[] {
 }
 
 test('S-102 without any variable nobody else says who people are, and nobody gets an account by it', () => {
-  expect(loadConfig({})).toMatchObject({
+  expect(loadConfig(providers, {})).toMatchObject({
     upstreams: { providers: {}, keepsTokens: false },
     signUp: { policy: 'closed', domains: [] },
   });
-  expect(loadConfig({}).upstreams).toEqual({ providers: {}, keepsTokens: false });
+  expect(loadConfig(providers, {}).upstreams).toEqual({ providers: {}, keepsTokens: false });
 });
 
 test('each provider is offered once its credentials are there, and its secret prints as a mask', () => {
-  const { upstreams } = loadConfig({ ...GOOGLE, ...DISCORD, DAEMUN_KEEP_UPSTREAM_TOKENS: 'on' });
+  const { upstreams } = loadConfig(providers, { ...GOOGLE, ...DISCORD, DAEMUN_KEEP_UPSTREAM_TOKENS: 'on' });
   expect(upstreams).toMatchObject({
     providers: {
       google: { clientId: GOOGLE.GOOGLE_CLIENT_ID },
@@ -37,27 +38,27 @@ test('each provider is offered once its credentials are there, and its secret pr
   expect(upstreams.providers.google?.clientSecret.reveal()).toBe('hunter2');
   expect(upstreams.providers.discord?.clientSecret.reveal()).toBe('hunter3');
   expect(inspect(upstreams, { depth: 5 }) + JSON.stringify(upstreams)).not.toContain('hunter');
-  expect(loadConfig(GOOGLE).upstreams.providers).not.toHaveProperty('discord');
+  expect(loadConfig(providers, GOOGLE).upstreams.providers).not.toHaveProperty('discord');
 });
 
 test('a secret may come from a file', () => {
   const folder = mkdtempSync(join(tmpdir(), 'daemun-config-'));
   const file = join(folder, 'secret');
   writeFileSync(file, 'hunter4\n');
-  const { discord } = loadConfig({ ...DISCORD, DISCORD_CLIENT_SECRET: '', DISCORD_CLIENT_SECRET_FILE: file }).upstreams
-    .providers;
+  const { discord } = loadConfig(providers, { ...DISCORD, DISCORD_CLIENT_SECRET: '', DISCORD_CLIENT_SECRET_FILE: file })
+    .upstreams.providers;
   rmSync(folder, { recursive: true });
   expect(discord?.clientSecret.reveal()).toBe('hunter4');
 });
 
 test('domains are compared in small letters and ASCII, each once', () => {
-  const { upstreams, signUp } = loadConfig({
+  const { upstreams, signUp } = loadConfig(providers, {
     ...GOOGLE,
     GOOGLE_HOSTED_DOMAINS: 'Example.com, 한국.kr,example.com',
     DAEMUN_SIGN_UP: 'domains',
     DAEMUN_SIGN_UP_DOMAINS: 'mail.Example.org',
   });
-  expect(upstreams.providers.google?.hostedDomains).toEqual(['example.com', 'xn--3e0b707e.kr']);
+  expect(upstreams.providers.google?.settings.hostedDomains).toEqual(['example.com', 'xn--3e0b707e.kr']);
   expect(signUp).toEqual({ policy: 'domains', domains: ['mail.example.org'] });
 });
 
@@ -129,5 +130,5 @@ test.each([
   'GITHUB_CLIENT_ID',
   'CLIENT_SECRET',
 ])('%s is none of ours, and stops no start', (name) => {
-  expect(() => loadConfig({ [name]: 'x' })).not.toThrow();
+  expect(() => loadConfig(providers, { [name]: 'x' })).not.toThrow();
 });

@@ -1,7 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { retryConflicts } from '../../src/platform/database/statement-batch.ts';
-import { endAccountAccess, endClientAccess, endSession, type Transaction } from '../../src/provider/revocation.ts';
-import { newValue, store, storeCode, storeGrant, storeRefreshToken } from './artifacts.ts';
+import {
+  endAccountAccess,
+  endClientAccess,
+  endSession,
+  endSessionsUsedSince,
+  type Transaction,
+} from '../../src/provider/revocation.ts';
+import { newValue, now, store, storeCode, storeGrant, storeRefreshToken } from './artifacts.ts';
 import { useStores } from './stores.ts';
 
 const stores = useStores();
@@ -11,12 +17,13 @@ function inTransaction<Result>(work: (tx: Transaction) => Promise<Result>): Prom
 }
 
 /** A signed-in person at one client: session, grant, code and tokens. */
-async function signIn({ accountId = newValue(), clientId = 'client', persistsLogout = false } = {}) {
+async function signIn({ accountId = newValue(), clientId = 'client', persistsLogout = false, iat = now() } = {}) {
   const grantId = await storeGrant(stores.first, { accountId, clientId });
   const uid = newValue();
   const session = await store(stores.first, 'Session', {
     uid,
     accountId,
+    iat,
     authorizations: { [clientId]: { grantId, sid: newValue(), persistsLogout } as never },
   });
   const code = await storeCode(stores.first, grantId);
@@ -170,5 +177,49 @@ describe('S-157 ending a session', () => {
 
   test('that is not there is nothing', async () => {
     await inTransaction((tx) => endSession(tx, newValue()));
+  });
+});
+
+describe('ending the sessions that were used since a key began to sign', () => {
+  const DAY = 86_400;
+  const yesterday = () => new Date((now() - DAY) * 1000);
+  const endSince = () => inTransaction((tx) => endSessionsUsedSince(tx, yesterday()));
+
+  test('ends them with their grants and tokens, says how many, and no others', async () => {
+    await endSince();
+    const [recent, older] = [await signIn(), await signIn({ iat: now() - 2 * DAY })];
+    expect(await endSince()).toBe(1);
+    expect(await aliveOf(recent)).toEqual([]);
+    expect(await aliveOf(older)).toEqual(EVERYTHING);
+    expect(await endSince()).toBe(0);
+  });
+
+  test('counts as use what a clock that is a minute behind wrote down', async () => {
+    await endSince();
+    const [inside, outside] = [await signIn({ iat: now() - DAY - 50 }), await signIn({ iat: now() - DAY - 90 })];
+    expect(await endSince()).toBe(1);
+    expect(await aliveOf(inside)).toEqual([]);
+    expect(await aliveOf(outside)).toEqual(EVERYTHING);
+  });
+
+  test('counts as use a token that lives and dies with the session, and none that outlives it', async () => {
+    await endSince();
+    const [bound, free] = [await signIn({ iat: now() - 2 * DAY }), await signIn({ iat: now() - 2 * DAY })];
+    for (const [{ grantId, uid }, expiresWithSession] of [
+      [bound, true],
+      [free, false],
+    ] as const) {
+      await store(stores.first, 'RefreshToken', { grantId, sessionUid: uid, expiresWithSession });
+    }
+    expect(await endSince()).toBe(1);
+    expect(await aliveOf(bound)).toEqual([]);
+    expect(await aliveOf(free)).toEqual(EVERYTHING);
+  });
+
+  test('keeps what was granted to outlast the session', async () => {
+    await endSince();
+    const person = await signIn({ persistsLogout: true });
+    expect(await endSince()).toBe(1);
+    expect(await aliveOf(person)).toEqual(EVERYTHING.slice(1));
   });
 });

@@ -151,7 +151,7 @@ test('S-072 the userinfo endpoint refuses ID tokens, refresh tokens, and tokens 
   const plain = await signIn(flow, config, person.id);
   const opaque = await signIn(flow, config, person.id, { parameters: { resource } });
   const jwt = await signIn(flow, config, person.id, { parameters: { resource: 'https://jwt.example.com/' } });
-  const own = await oidc.clientCredentialsGrant(config, { resource, scope: 'openid' });
+  const own = await oidc.clientCredentialsGrant(config, { resource });
   for (const token of [
     plain.tokens.id_token!,
     plain.tokens.refresh_token!,

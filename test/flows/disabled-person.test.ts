@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type * as oidc from 'openid-client';
 import { loadConfig } from '../../src/config/load.ts';
 import { openServices, type Services } from '../../src/services.ts';
+import { providers } from '../../src/upstreams/registry.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { type Browser, createBrowser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, obtainCode, post, signIn } from '../support/flow-client.ts';
@@ -24,7 +25,7 @@ beforeAll(async () => {
   testDatabase = await createEmptyDatabase();
   // People are changed by the very services that the server and the command line use.
   services = await openServices(
-    loadConfig({
+    loadConfig(providers, {
       KEYS_DIR: join(folder, 'keys'),
       LOG_LEVEL: 'silent',
       ...(testDatabase ? { DATABASE_URL: testDatabase.url } : { DATA_DIR: join(folder, 'data') }),

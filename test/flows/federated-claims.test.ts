@@ -1,35 +1,21 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import * as oidc from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
-import { type Browser, createBrowser } from '../support/flow-browser.ts';
+import type { Browser } from '../support/flow-browser.ts';
 import { authorizationRequest, connect, pageOf, signIn } from '../support/flow-client.ts';
-import { type Flow, startFlow } from '../support/flow-server.ts';
+import { type Requests, useRequests } from '../support/flow-federated-requests.ts';
+import { FEDERATED, ONE_FACTOR, WANTS_IDP, wantsAcr } from '../support/flow-federation-people.ts';
+import type { Flow } from '../support/flow-server.ts';
 
 const GOOGLE = { amr: 'fed', provider: 'google' };
-const FEDERATED = 'urn:daemun:acr:federated';
-const ONE_FACTOR = 'urn:daemun:acr:one-factor';
-const WANTS_IDP = { claims: JSON.stringify({ id_token: { idp: null }, userinfo: { idp: null } }) };
-const wantsAcr = (...values: string[]) => ({
-  claims: JSON.stringify({ id_token: { acr: { essential: true, values } } }),
-});
-
 let flow: Flow;
 let config: oidc.Configuration;
-beforeAll(async () => {
-  flow = await startFlow();
-  config = await connect(flow, await flow.register({}));
-});
-afterAll(() => flow.close());
-
 let person: Account;
 let browser: Browser;
-beforeEach(async () => {
-  person = await flow.people.create();
-  browser = createBrowser(flow.origin);
+let ask: Requests['open'];
+useRequests((requests) => {
+  ({ flow, config, person, browser, open: ask } = requests);
 });
-
-const ask = async (parameters: Record<string, string>) =>
-  browser.open((await authorizationRequest(config, parameters)).url.href);
 
 describe('S-163 the ID token says no more than was done', () => {
   test.each([

@@ -1,30 +1,21 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
 import type { Configuration } from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
-import { type Browser, createBrowser } from '../support/flow-browser.ts';
+import type { Browser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, pageOf, post, signIn } from '../support/flow-client.ts';
-import { CALLBACK, type Flow, startFlow } from '../support/flow-server.ts';
+import { type Requests, useRequests } from '../support/flow-federated-requests.ts';
+import { CALLBACK, type Flow } from '../support/flow-server.ts';
 
 let flow: Flow;
-let client: { id: string; secret: string };
+let client: Requests['client'];
 let config: Configuration;
-beforeAll(async () => {
-  flow = await startFlow();
-  client = await flow.register({});
-  config = await connect(flow, client);
-});
-afterAll(() => flow.close());
-
 let person: Account;
 let browser: Browser;
-beforeEach(async () => {
-  person = await flow.people.create();
-  browser = createBrowser(flow.origin);
+let open: Requests['open'];
+useRequests((requests) => {
+  ({ flow, client, config, person, browser, open } = requests);
 });
-
-const open = async (parameters: Record<string, string>) =>
-  browser.open((await authorizationRequest(config, parameters)).url.href);
 const paramsOf = async (parameters: Record<string, string>) => pageOf(await open(parameters)).params;
 
 describe('idp_hint', () => {

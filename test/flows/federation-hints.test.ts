@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import {
   begin,
   type FederatedService,
@@ -7,30 +6,27 @@ import {
   type ProviderName,
   redeem,
   signInWith,
-  startFederatedService,
   submitPassword,
   untilOffered,
   visitProvider,
 } from '../support/flow-federation.ts';
-
-const BOTH: ProviderName[] = ['google', 'discord'];
-const ONE_FACTOR = 'urn:daemun:acr:one-factor';
-const wantsAcr = (...values: string[]) => ({
-  claims: JSON.stringify({ id_token: { acr: { essential: true, values } } }),
-});
+import {
+  BOTH,
+  introduceSomebody,
+  ONE_FACTOR,
+  type Stranger,
+  useFederatedService,
+  wantsAcr,
+} from '../support/flow-federation-people.ts';
 
 let service: FederatedService;
-beforeAll(async () => {
-  service = await startFederatedService();
+useFederatedService((started) => {
+  service = started;
 });
-afterAll(() => service.close());
 
-let person: { subject: string; email: string; verified: boolean; authTime?: number };
-let count = 0;
+let person: Stranger;
 beforeEach(() => {
-  count += 1;
-  person = { subject: String(7_000 + count), email: `${randomUUID()}@example.com`, verified: true };
-  service.introduce(person);
+  person = introduceSomebody(service);
 });
 
 describe.each(BOTH)('idp_hint=%s', (provider) => {

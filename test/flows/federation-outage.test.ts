@@ -23,10 +23,11 @@ let patience = new AbortController();
 let service: FederatedService;
 beforeAll(async () => {
   service = await startFederatedService({
-    rebuild(_services, { google, discord }) {
+    async rebuild(_services, { google, discord }) {
       const common = { keepsTokens: false, fetch: createOutbound({ allowLoopback: true }) };
       const breaker = { deadline: () => patience.signal, failures: 100 };
-      return { upstreams: [createGoogle({ ...google, ...common, breaker }), createDiscord({ ...discord, ...common })] };
+      const upstreams = [createGoogle({ ...google, ...common, breaker }), createDiscord({ ...discord, ...common })];
+      return { upstreams: await Promise.all(upstreams) };
     },
   });
   service.introduce(PERSON);

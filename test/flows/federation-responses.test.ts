@@ -1,29 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { FakePerson } from '../support/fake-upstream.ts';
-import {
-  type Begun,
-  begin,
-  type FederatedService,
-  leaveFor,
-  redeem,
-  signInWith,
-  startFederatedService,
-} from '../support/flow-federation.ts';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { type Begun, begin, type FederatedService, leaveFor, redeem, signInWith } from '../support/flow-federation.ts';
+import { introduceSomebody, type Stranger, tracesOf, useFederatedService } from '../support/flow-federation-people.ts';
 
 let service: FederatedService;
-beforeAll(async () => {
-  service = await startFederatedService();
+useFederatedService((started) => {
+  service = started;
 });
-afterAll(() => service.close());
 
-let person: FakePerson;
-let count = 0;
+let person: Stranger;
 beforeEach(() => {
-  count += 1;
-  person = { subject: String(count), email: `${randomUUID()}@example.com`, verified: true, name: 'Hana Kim' };
-  service.introduce(person);
+  person = introduceSomebody(service);
 });
 
 /** Somebody who said yes there and whose browser has not come back yet. */
@@ -34,14 +22,7 @@ async function away(begun?: Begun): Promise<Begun & { back: URL }> {
 }
 
 /** Everything that a response that does not fit must leave as it was. */
-async function traces() {
-  const { prisma } = service.services.database;
-  return {
-    users: await prisma.user.count(),
-    identities: await prisma.federatedIdentity.count(),
-    sessions: await prisma.userSession.count(),
-  };
-}
+const traces = () => tracesOf(service);
 
 function changed(address: URL, change: (query: URLSearchParams) => void): string {
   const copy = new URL(address);
@@ -156,9 +137,12 @@ describe('S-095 a state is worth one sign-in', () => {
     const left = await away();
     await redeem(service, left, await left.browser.open(left.back.href));
     const before = await traces();
-    for (const browser of [left.browser, service.newBrowser()]) {
+    for (const [browser, problem] of [
+      [left.browser, 'spent'],
+      [service.newBrowser(), 'other-browser'],
+    ] as const) {
       const page = await browser.open(left.back.href);
-      expect([page.response?.status, page.url.pathname]).toEqual([400, '/callback/google/spent']);
+      expect([page.response?.status, page.url.pathname]).toEqual([400, `/callback/google/${problem}`]);
       expect(page.url.search).toBe('');
       // The sign-in is over: there is no page of it to go back to.
       expect(page.text).not.toContain('/interaction/');

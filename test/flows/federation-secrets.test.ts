@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Environment } from '../../src/config/load.ts';
 import { createOutbound, type Outbound } from '../../src/platform/http/outbound.ts';
 import { createDiscord } from '../../src/upstreams/discord.ts';
@@ -9,15 +9,12 @@ import {
   begin,
   type FederatedService,
   leaveFor,
-  type ProviderName,
   proveByPassword,
   redeem,
   signInWith,
-  startFederatedService,
   visitProvider,
 } from '../support/flow-federation.ts';
-
-const BOTH: ProviderName[] = ['google', 'discord'];
+import { BOTH, introduceSomebody, type Stranger, useFederatedService } from '../support/flow-federation-people.ts';
 
 /** What a token request's answer holds that somebody could use. */
 interface Given {
@@ -31,30 +28,31 @@ let service: FederatedService;
 let given: Given[];
 
 function useService(env: Environment) {
-  beforeAll(async () => {
-    given = [];
-    const outbound = createOutbound({ allowLoopback: true });
-    const fetch: Outbound = async (url, request) => {
-      const answer = await outbound(url, request);
-      if (String(url).endsWith('/token')) given.push(JSON.parse(answer.body.toString()));
-      return answer;
-    };
-    service = await startFederatedService({
+  const outbound = createOutbound({ allowLoopback: true });
+  const fetch: Outbound = async (url, request) => {
+    const answer = await outbound(url, request);
+    if (String(url).endsWith('/token')) given.push(JSON.parse(answer.body.toString()));
+    return answer;
+  };
+  useFederatedService(
+    (started) => {
+      service = started;
+      given = [];
+    },
+    {
       env,
-      rebuild(_, { google, discord }) {
+      async rebuild(_, { google, discord }) {
         const common = { keepsTokens: env.DAEMUN_KEEP_UPSTREAM_TOKENS === 'on', fetch };
-        return { upstreams: [createGoogle({ ...google, ...common }), createDiscord({ ...discord, ...common })] };
+        const upstreams = [createGoogle({ ...google, ...common }), createDiscord({ ...discord, ...common })];
+        return { upstreams: await Promise.all(upstreams) };
       },
-    });
-  });
-  afterAll(() => service.close());
+    },
+  );
 }
 
-let person: { subject: string; email: string; verified: boolean; name: string };
+let person: Stranger;
 beforeEach(() => {
-  person = { subject: randomUUID(), email: `${randomUUID()}@example.com`, verified: true, name: 'Hana Kim' };
-  person.subject = String(BigInt(`0x${person.subject.replaceAll('-', '')}`)).slice(0, 18);
-  service.introduce(person);
+  person = introduceSomebody(service);
 });
 
 /** Every column of every table, in each form in which a text that is somewhere in it is found. */
@@ -188,6 +186,34 @@ describe('S-099 where it is configured', () => {
     });
     await expectNotStored(secretsOf(given.at(-1)!));
     // One copy, which goes with the identity.
+    expect(await waiting()).toBe(0);
+  });
+
+  test('S-119 those of somebody who has to choose a new password on the way are there afterwards, too', async () => {
+    const accountId = await service.createPerson({ email: person.email });
+    await service.services.database.prisma.passwordCredential.update({
+      where: { userId: accountId },
+      data: { mustChange: true },
+    });
+    const begun = await begin(service);
+    const page = await visitProvider(service, 'google', begun, { as: person.subject });
+    const { access_token, refresh_token } = given.at(-1)!;
+    const change = await proveByPassword(begun.browser, page);
+    expect(change.url.pathname).toMatch(/^\/set-password\//);
+    expect(await service.services.federation.list(accountId)).toEqual([]);
+    expect((await begun.browser.open(page.url.pathname)).response?.status).toBe(410);
+    const password = 'another four quiet words';
+    const done = await proveByPassword(begun.browser, { ...change, url: new URL(change.url) }, password);
+    const goesOn = new RegExp(`href="(${page.url.pathname})"`).exec(done.text)?.[1];
+    const again = await begun.browser.open(goesOn!);
+    expect((await proveByPassword(begun.browser, again)).response?.status).toBe(422);
+    const tokens = await redeem(service, begun, await proveByPassword(begun.browser, again, password));
+    expect(tokens.claims()).toMatchObject({ sub: accountId, amr: ['fed', 'pwd'] });
+    expect(await vault().read({ provider: 'google', subject: person.subject })).toMatchObject({
+      accessToken: access_token,
+      refreshToken: refresh_token,
+    });
+    await expectNotStored(secretsOf(given.at(-1)!));
     expect(await waiting()).toBe(0);
   });
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import * as oidc from 'openid-client';
-import type { FakePerson } from '../support/fake-upstream.ts';
 import {
   begin,
   type FederatedService,
@@ -10,36 +9,27 @@ import {
   proveByPassword,
   redeem,
   signInWith,
-  startFederatedService,
   visitProvider,
 } from '../support/flow-federation.ts';
-
-const FEDERATED = 'urn:daemun:acr:federated';
-const ONE_FACTOR = 'urn:daemun:acr:one-factor';
-const BOTH: ProviderName[] = ['google', 'discord'];
-const WANTS_IDP = { claims: JSON.stringify({ id_token: { idp: null }, userinfo: { idp: null } }) };
+import {
+  BOTH,
+  FEDERATED,
+  introduceSomebody,
+  ONE_FACTOR,
+  type Stranger,
+  useFederatedService,
+  WANTS_IDP,
+} from '../support/flow-federation-people.ts';
 
 let service: FederatedService;
-beforeAll(async () => {
-  service = await startFederatedService();
+useFederatedService((started) => {
+  service = started;
 });
-afterAll(() => service.close());
 
-let person: FakePerson & { email: string };
+let person: Stranger;
 beforeEach(() => {
-  person = somebody();
+  person = introduceSomebody(service);
 });
-
-let count = 0;
-
-/** Somebody new whom both providers know. */
-function somebody(details: Partial<FakePerson> = {}) {
-  count += 1;
-  const subject = String(900_000_000_000_000_000n + BigInt(count));
-  const known = { subject, email: `${randomUUID()}@example.com`, verified: true, name: 'Hana Kim', ...details };
-  service.introduce(known);
-  return known as FakePerson & { email: string };
-}
 
 const identitiesOf = (userId: string) => service.services.federation.list(userId);
 const userCount = () => service.services.database.prisma.user.count();
@@ -88,7 +78,7 @@ describe.each(BOTH)('S-093 %s', (provider) => {
 
   test('S-094 the address alone opens nothing, on both sides verified or not', async () => {
     for (const emailVerified of [false, true]) {
-      const thief = somebody();
+      const thief = introduceSomebody(service);
       const accountId = await service.createPerson({ email: thief.email, emailVerified });
       const begun = await begin(service);
       const page = await visitProvider(service, provider, begun, { as: thief.subject });
@@ -136,7 +126,7 @@ test('S-103 the page that links is of one person, one identity and one use', asy
   const page = await visitProvider(service, 'google', begun, { as: person.subject });
   const stranger = await begin(service);
   const elsewhere = page.url.pathname.replace(/^\/interaction\/[\w-]+/, stranger.visit.url.pathname);
-  expect((await stranger.browser.open(elsewhere)).response?.status).toBe(410);
+  expect((await stranger.browser.open(elsewhere)).response?.status).toBe(400);
   expect((await stranger.browser.open(page.url.pathname)).response?.status).toBe(400);
   await redeem(service, begun, await proveByPassword(begun.browser, page));
   const { prisma } = service.services.database;

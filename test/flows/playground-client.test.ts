@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { providers } from '../../src/upstreams/registry.ts';
 import { freePort } from '../browser/running-service.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 
@@ -20,7 +21,7 @@ afterAll(async () => {
 
 /** What an authorization request of the playground gets from a service that was started so, on the database of this file. */
 async function authorizeAfterStart(port: number, playground: boolean): Promise<{ status: number; location: string }> {
-  const config = loadConfig({
+  const config = loadConfig(providers, {
     PORT: String(port),
     HOST: 'localhost',
     KEYS_DIR: join(folder, 'keys'),

@@ -173,6 +173,15 @@ describe('S-170 a sign-out is confirmed by our own page alone', () => {
   });
 });
 
+test.each(['/authorize', '/logout', '/logout/confirm'])('a form for %s says which charset is wanted', async (path) => {
+  const headers = {
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded; charset=iso-8859-1',
+  };
+  const response = await browser.request(path, { method: 'POST', headers, body: 'x=y' });
+  expect(await response.json()).toMatchObject({ status: 415, title: 'Send the form as UTF-8.' });
+});
+
 describe('S-024 S-023 S-168 no frame, no script, no referrer, nothing kept', () => {
   const json = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
   const large = form(`x=${'a'.repeat(70_000)}`);

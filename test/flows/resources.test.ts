@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { createVerifier } from '@daemun/verify';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { JwtVerifier } from 'aws-jwt-verify';
 import express from 'express';
 import { auth } from 'express-oauth2-jwt-bearer';
@@ -13,6 +13,7 @@ import { type Flow, startFlow } from '../support/flow-server.ts';
 const NOTES = 'https://notes.example.com/';
 const PHOTOS = 'https://photos.example.com/';
 const OPAQUE = 'urn:example:opaque';
+const ARCHIVE = 'https://archive.example.com/';
 const grant_types = ['authorization_code', 'refresh_token', 'client_credentials'];
 const scopes = [
   { name: 'read', description: 'Read' },
@@ -21,6 +22,7 @@ const scopes = [
 
 let flow: Flow;
 let client: { id: string; secret: string };
+let archivist: { id: string; secret: string };
 let config: oidc.Configuration;
 beforeAll(async () => {
   flow = await startFlow();
@@ -29,6 +31,9 @@ beforeAll(async () => {
   await flow.registerResource({ identifier: OPAQUE, name: 'Opaque', scopes, accessTokenFormat: 'opaque' });
   await flow.registerResource({ identifier: 'https://forbidden.example.com/', name: 'Forbidden', scopes });
   client = await flow.register({ resources: [NOTES, PHOTOS, OPAQUE], metadata: { grant_types } });
+  const archive = [{ name: 'search', description: 'Search' }];
+  await flow.registerResource({ identifier: ARCHIVE, name: 'Archive', scopes: archive });
+  archivist = await flow.register({ resources: [NOTES, ARCHIVE], metadata: { grant_types } });
   config = await connect(flow, client);
 });
 afterAll(() => flow.close());
@@ -169,6 +174,71 @@ test('S-053 nobody gets a scope that the resource server does not have, or the c
     parameters: { scope: 'openid read write', resource: NOTES },
   });
   expect([tokens.scope, decodeJwt(tokens.access_token).scope]).toEqual(['read', 'read']);
+});
+
+describe('S-053 a token request that can get none of what it asks for is refused with invalid_scope', () => {
+  test.each<[string, Record<string, string>]>([
+    ['a scope that exists nowhere', { scope: 'everything', resource: NOTES }],
+    ['a scope that exists nowhere, of no resource', { scope: 'everything' }],
+    ['a scope about people', { scope: 'openid', resource: NOTES }],
+  ])('by a service: %s', async (_, parameters) => {
+    const answer = await post(
+      `${flow.issuer}/token`,
+      { grant_type: 'client_credentials', ...parameters },
+      basic(client),
+    );
+    expect([answer.status, answer.json.error]).toEqual([400, 'invalid_scope']);
+    expect(answer.json).not.toHaveProperty('access_token');
+  });
+
+  test('by a service: a scope that it was not registered for', async () => {
+    const machine = await flow.register({ resources: [NOTES], metadata: { grant_types, scope: 'openid read' } });
+    const form = { grant_type: 'client_credentials', scope: 'write' };
+    const answer = await post(`${flow.issuer}/token`, form, basic(machine));
+    expect([answer.status, answer.json.error]).toEqual([400, 'invalid_scope']);
+  });
+
+  test('by a service that asks for nothing, nothing is refused', async () => {
+    const form = { grant_type: 'client_credentials', resource: NOTES, scope: '' };
+    expect((await post(`${flow.issuer}/token`, form, basic(client))).status).toBe(200);
+  });
+
+  test('by a code, for the one of two resources that has none of it', async () => {
+    const { form } = await codeForTwo();
+    const answer = await post(`${flow.issuer}/token`, { ...form, resource: ARCHIVE }, basic(archivist));
+    expect([answer.status, answer.json.error]).toEqual([400, 'invalid_scope']);
+  });
+
+  test('by a refresh token, which is not spent by it', async () => {
+    const { form } = await codeForTwo();
+    const { json } = await post(`${flow.issuer}/token`, { ...form, resource: NOTES }, basic(archivist));
+    expect(json.scope).toBe('read');
+    const refresh = { grant_type: 'refresh_token', refresh_token: json.refresh_token };
+    const refused = await post(`${flow.issuer}/token`, { ...refresh, resource: ARCHIVE }, basic(archivist));
+    expect([refused.status, refused.json.error]).toEqual([400, 'invalid_scope']);
+    // Beyond the time in which a second use would pass for a repetition.
+    await flow.age(60);
+    const again = await post(`${flow.issuer}/token`, { ...refresh, resource: NOTES }, basic(archivist));
+    expect([again.status, again.json.scope]).toEqual([200, 'read']);
+  });
+
+  test('but who signs in gets the ID token, and reads that there is nothing more', async () => {
+    const person = await flow.people.create();
+    const { tokens } = await signIn(flow, config, person.id, { parameters: { scope: 'openid', resource: NOTES } });
+    expect([tokens.scope, tokens.claims()!.sub]).toEqual(['', person.id]);
+  });
+
+  async function codeForTwo() {
+    const person = await flow.people.create();
+    const browser = createBrowser(flow.origin);
+    const own = await connect(flow, archivist);
+    const { url, verifier } = await authorizationRequest(own, { scope: 'read', nonce: null, resource: NOTES });
+    url.searchParams.append('resource', ARCHIVE);
+    const { url: callback } = await answerPages(await browser.open(url.href), browser, person.id);
+    const code = callback.searchParams.get('code')!;
+    const redirect_uri = 'https://app.example.com/callback';
+    return { form: { grant_type: 'authorization_code', code, redirect_uri, code_verifier: verifier } };
+  }
 });
 
 test('a request for a resource without a scope gets what the resource has (MCP clients)', async () => {

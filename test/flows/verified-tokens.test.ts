@@ -3,12 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { JwtVerifier } from 'aws-jwt-verify';
 import express from 'express';
 import { auth } from 'express-oauth2-jwt-bearer';
-import type { JWK } from 'jose';
 import * as oidc from 'openid-client';
 import { frameworks, send } from '../../packages/verify/test/support/apps.ts';
-import type { SigningKeySet } from '../../src/signing-keys/signing-keys.ts';
+import type { SigningKeySet } from '../../src/signing-keys/key-set.ts';
 import { connect, signIn } from '../support/flow-client.ts';
-import { makeSigningKeys } from '../support/flow-keys.ts';
+import { followedBy, makeSigningKeys } from '../support/flow-keys.ts';
 import { type Flow, startFlow } from '../support/flow-server.ts';
 
 /** Tokens as the service makes them, at the verifier that we publish and at those that others do. */
@@ -157,8 +156,7 @@ describe('our verifier', () => {
   test('knows the next key of the provider, and still the one before (server-rotate-keys)', async () => {
     const before = await tokenFor(API);
     const next = await makeSigningKeys();
-    const retiring = keys.jwks.map((jwk): JWK => ({ ...jwk, key_ops: ['verify'] }));
-    await flow.identityProvider.replaceKeys({ jwks: [...next.jwks, ...retiring], publicJwks: next.publicJwks });
+    await flow.identityProvider.replaceKeys(followedBy(keys, next));
     const after = await tokenFor(API);
     // Past its cool-down after the last time it read the keys.
     ahead = 31;

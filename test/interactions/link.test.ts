@@ -6,6 +6,7 @@ import {
   createBrowser,
   csrfIn,
   LINK,
+  linkWithoutPassword,
   pendingConsent,
   pendingLink,
   pendingLogin,
@@ -20,6 +21,7 @@ let service: Service;
 const interaction = `/interaction/${UID}`;
 const page = `${interaction}/link/${LINK}`;
 const password = 'four unrelated words';
+const BROWSER = expect.stringMatching(/^[\w-]{43}$/);
 
 beforeAll(async () => {
   service = await startService();
@@ -35,6 +37,7 @@ beforeEach(() => {
   world.findPendingLink.mockReset().mockResolvedValue(pendingLink);
   world.completeLink.mockReset().mockResolvedValue({ kind: 'linked', account: storedAccount });
   world.createInvitation.mockClear();
+  world.keepForNewPassword.mockClear();
 });
 
 async function prove(fields: Record<string, string> = { password }) {
@@ -52,12 +55,11 @@ describe('the page', () => {
     expect(html).not.toMatch(/Kim Jiwoo|0198f0aa/);
     expect(html).toContain(`href="${interaction}"`);
     expect(headers.get('Cache-Control')).toBe('no-store');
-    expect(service.world.findPendingLink.mock.calls).toEqual([[LINK, UID]]);
+    expect(service.world.findPendingLink.mock.calls).toEqual([[{ link: LINK, interaction: UID, browser: BROWSER }]]);
   });
 
   test('of an account without a password says whom to ask, and has no form', async () => {
-    const { account, provider } = pendingLink;
-    service.world.findPendingLink.mockResolvedValue({ provider, account: { ...account, hasPassword: false } });
+    service.world.findPendingLink.mockResolvedValue(linkWithoutPassword());
     const { status, html } = await createBrowser(service.issuer).get(page);
     expect([status, html.includes('<form'), html.includes('invitation link')]).toEqual([200, false, true]);
     expect(html).toContain(`href="${interaction}"`);
@@ -67,6 +69,20 @@ describe('the page', () => {
     const answer = await createBrowser(service.issuer).get(`/interaction/${'x'.repeat(43)}/link/${LINK}`);
     expect(answer.status).toBe(400);
     expect(service.world.findPendingLink).not.toHaveBeenCalled();
+  });
+
+  test('S-095 of a link that waits in another browser does not open, nor take a password', async () => {
+    service.world.findPendingLink.mockResolvedValue(undefined);
+    service.world.isElsewhere.mockResolvedValueOnce(true).mockResolvedValueOnce(true);
+    const browser = createBrowser(service.issuer);
+    const opened = await browser.get(page);
+    const csrf = csrfIn(await browser.get(interaction));
+    const answer = await browser.post(page, { csrf, password });
+    for (const { status, html } of [opened, answer]) {
+      expect([status, html.includes('<h1>This sign-in isn’t from this browser</h1>')]).toEqual([400, true]);
+      expect(html).not.toMatch(/name="password"|Google|jiwoo@/);
+    }
+    expect(service.world.withPassword).not.toHaveBeenCalled();
   });
 
   test('is in both languages', async () => {
@@ -81,7 +97,7 @@ describe('S-094 S-103 the password of that account', () => {
     expect([answer.status, answer.headers.get('Location')]).toEqual([303, '/authorize/resumed']);
     expect(service.world.withPassword.mock.calls[0]![0]).toEqual({ login: 'jiwoo@maru.example', password });
     expect(service.world.completeLink.mock.calls[0]).toMatchObject([
-      { link: LINK, interaction: UID, accountId: account.id },
+      { link: LINK, interaction: UID, browser: BROWSER, accountId: account.id },
       { address: '127.0.0.1' },
     ]);
     // As of when the password was compared.
@@ -98,11 +114,13 @@ describe('S-094 S-103 the password of that account', () => {
     expect([service.world.completeLink.mock.calls, service.world.results, answer.cookies]).toEqual([[], [], []]);
   });
 
-  test('S-119 that must be changed links nothing yet', async () => {
+  test('S-119 that must be changed links nothing yet, and the link goes on with the new one', async () => {
     service.world.withPassword.mockResolvedValue({ ...signedIn, mustChangePassword: true } as SignInOutcome);
     const { answer } = await prove();
-    expect(answer.headers.get('Location')).toBe(`/set-password/invitation-token?interaction=${UID}`);
+    expect(answer.headers.get('Location')).toBe(`/set-password/invitation-token?interaction=${UID}&link=${LINK}`);
     expect([service.world.completeLink.mock.calls, service.world.results]).toEqual([[], []]);
+    const waits = { link: LINK, interaction: UID, browser: BROWSER, accountId: account.id };
+    expect(service.world.keepForNewPassword.mock.calls).toEqual([[waits]]);
   });
 
   const refusals: [SignInOutcome, number, string][] = [

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { SetupOutcome } from '../../src/accounts/one-time-links.ts';
-import { account, createBrowser, csrfIn, type Service, startService, UID } from './service.ts';
+import { account, createBrowser, csrfIn, LINK, type Service, startService, UID } from './service.ts';
 
 let service: Service;
 
@@ -105,6 +105,17 @@ describe('choosing a password', () => {
 
   test('goes on with the sign-in that asked for it', async () => {
     const { answer } = await submit(`${path}?interaction=${UID}`, { password: 'four unrelated words' });
+    expect(answer.html).toContain(`href="/interaction/${UID}"`);
+  });
+
+  test('goes on with the link that it was asked for on the way to', async () => {
+    const { answer } = await submit(`${path}?interaction=${UID}&link=${LINK}`, { password: 'four unrelated words' });
+    expect(answer.html).toContain(`href="/interaction/${UID}/link/${LINK}"`);
+  });
+
+  test.each(['../../x', 'a/b', '//evil.example', ''])('S-003 does not go on to the link %j', async (link) => {
+    const query = new URLSearchParams({ interaction: UID, link });
+    const { answer } = await submit(`${path}?${query}`, { password: 'four unrelated words' });
     expect(answer.html).toContain(`href="/interaction/${UID}"`);
   });
 

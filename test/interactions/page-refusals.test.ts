@@ -5,6 +5,7 @@ import {
   createBrowser,
   csrfIn,
   LINK,
+  linkWithoutPassword,
   pendingConsent,
   pendingLogin,
   type Service,
@@ -36,6 +37,10 @@ const withLogo = ({ world }: Service) => {
 };
 const forConsent = ({ world }: Service) => {
   world.pending = pendingConsent();
+};
+
+const forProof = ({ world }: Service) => {
+  world.findPendingLink.mockResolvedValue(linkWithoutPassword('discord'));
 };
 
 const ROWS: Row[] = [
@@ -86,6 +91,13 @@ const ROWS: Row[] = [
     path: `${interaction}/link/${LINK}`,
     status: 200,
     form: { page: `${interaction}/link/${LINK}`, fields: { password }, status: 303 },
+  },
+  {
+    route: '/interaction/:uid/link/:link/:provider',
+    path: `${interaction}/link/${LINK}/discord`,
+    status: 405,
+    form: { page: interaction, fields: {}, status: 303 },
+    arrange: forProof,
   },
   {
     route: '/interaction/:uid/consent',
@@ -213,6 +225,10 @@ describe.each(sent)('the form $route', (row) => {
   });
 });
 
+test('S-170 a method that nobody knows, at a path that nobody knows, finds nothing', async () => {
+  expect((await createBrowser(service.issuer).send('/nowhere', { method: 'PROPFIND' })).status).toBe(404);
+});
+
 describe.each(ROWS)('$route', ({ path, status, form, arrange }) => {
   const allowed = [...(status === 405 ? [] : ['GET', 'HEAD']), ...(form ? ['POST'] : [])];
   const ask = (method: string, headers: Record<string, string> = {}) => {
@@ -220,17 +236,16 @@ describe.each(ROWS)('$route', ({ path, status, form, arrange }) => {
     return createBrowser(service.issuer).send(path, { method, headers });
   };
 
-  test.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) => !allowed.includes(method)))(
-    'S-170 does not take %s, and says so in the words of whoever asks',
-    async (method) => {
-      const page = await ask(method, { Accept: 'text/html' });
-      expect([page.status, page.headers.get('Content-Type')]).toEqual([405, 'text/html; charset=utf-8']);
-      expect(page.headers.get('Allow')!.split(', ').toSorted()).toEqual(allowed.toSorted());
-      const problem = await ask(method, { Accept: 'application/json' });
-      expect([problem.status, problem.headers.get('Content-Type')]).toEqual([405, 'application/problem+json']);
-      expect(done()).toBe(0);
-    },
-  );
+  test.each(
+    ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'MKCOL'].filter((method) => !allowed.includes(method)),
+  )('S-170 does not take %s, and says so in the words of whoever asks', async (method) => {
+    const page = await ask(method, { Accept: 'text/html' });
+    expect([page.status, page.headers.get('Content-Type')]).toEqual([405, 'text/html; charset=utf-8']);
+    expect(page.headers.get('Allow')!.split(', ').toSorted()).toEqual(allowed.toSorted());
+    const problem = await ask(method, { Accept: 'application/json' });
+    expect([problem.status, problem.headers.get('Content-Type')]).toEqual([405, 'application/problem+json']);
+    expect(done()).toBe(0);
+  });
 
   test('S-024 cannot be framed, neither what it shows nor how it refuses', async () => {
     const answers = [await ask('GET'), await ask('PUT'), ...(form ? [await ask('POST')] : [])];

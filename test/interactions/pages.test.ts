@@ -49,19 +49,25 @@ describe('S-178 in production', () => {
     expect(html).not.toMatch(/playground|mailbox|setup|well-known|issuer/i);
   });
 
-  test.each(['/playground', '/playground/callback', '/playground/callback?code=x', '/mailbox'])(
-    '%s does not exist',
-    async (path) => {
-      expect((await createBrowser(production.issuer).get(path)).status).toBe(404);
-    },
-  );
+  test.each([
+    '/playground',
+    '/playground/callback',
+    '/playground/callback?code=x',
+    '/mailbox',
+    '/assets/playground.js',
+    '/assets/playground.0123456789abcdef.js',
+    '/assets/playground.css',
+  ])('S-178 %s does not exist', async (path) => {
+    expect((await createBrowser(production.issuer).get(path)).status).toBe(404);
+  });
 });
 
 test('the playground and the mailbox exist outside production only where they are wanted', async () => {
   const plain = await startService({ playground: false, mail: undefined });
   try {
-    for (const path of ['/playground', '/mailbox'])
-      expect((await createBrowser(plain.issuer).get(path)).status).toBe(404);
+    const hashed = plain.screens.assets.url('playground.js');
+    for (const path of ['/playground', '/mailbox', '/assets/playground.js', '/assets/playground.css', hashed])
+      expect([path, (await createBrowser(plain.issuer).get(path)).status]).toEqual([path, 404]);
   } finally {
     await plain.close();
   }

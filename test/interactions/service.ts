@@ -26,6 +26,7 @@ import { plainPaths } from '../../src/platform/http/paths.ts';
 import { securityHeaders } from '../../src/platform/http/security-headers.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import type { InteractionResult, PendingInteraction } from '../../src/provider/identity-provider.ts';
+import type { NamedUpstream } from '../../src/upstreams/sign-ins.ts';
 import type { UpstreamIdentity } from '../../src/upstreams/upstream.ts';
 import { testScreens } from './fixtures.ts';
 
@@ -76,8 +77,8 @@ export function pendingConsent(changes: Changes = {}): PendingInteraction {
   });
 }
 
-export const GOOGLE = { provider: 'google', displayName: 'Google' };
-export const DISCORD = { provider: 'discord', displayName: 'Discord' };
+export const GOOGLE: NamedUpstream = { provider: 'google', displayName: 'Google', saysWhen: true };
+export const DISCORD: NamedUpstream = { provider: 'discord', displayName: 'Discord' };
 
 export const identity: UpstreamIdentity = {
   provider: 'google',
@@ -92,7 +93,13 @@ export const LINK = 'link-to-be-proven';
 export const pendingLink: FoundLink = {
   provider: 'google',
   account: { id: account.id, loginName: 'jiwoo@maru.example', name: 'Kim Jiwoo', hasPassword: true },
+  provenAt: [],
 };
+
+/** Of somebody who has other providers instead of a password. */
+export function linkWithoutPassword(...provenAt: string[]): FoundLink {
+  return { ...pendingLink, account: { ...pendingLink.account, hasPassword: false }, provenAt };
+}
 
 /** The screens over HTTP, with fakes behind them. Tests change what the fakes answer. */
 export async function startService(changes: Partial<InteractionsOptions> = {}) {
@@ -103,6 +110,7 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
     pending: pendingLogin() as PendingInteraction | undefined,
     results: [] as InteractionResult[],
     find: jest.fn(async (id: string): Promise<Account | undefined> => (id === account.id ? account : undefined)),
+    hasPassword: jest.fn(async (_id: string) => true),
     withPassword: jest.fn<SignsIn['withPassword']>(async () => signedIn),
     findLink: jest.fn<OpensLinks['find']>(async () => ({ purpose: 'setup' })),
     completeSetup: jest.fn<OpensLinks['completeSetup']>(async () => ({ kind: 'created', account })),
@@ -123,7 +131,9 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
     finishUpstream: jest.fn<SignsInElsewhere['finish']>(async () => ({ kind: 'identified', identity })),
     federate: jest.fn<Federates['signIn']>(async () => ({ kind: 'known', account: storedAccount })),
     askForProof: jest.fn<Federates['askForProof']>(async () => ({ link: LINK })),
+    isElsewhere: jest.fn<Federates['isElsewhere']>(async () => false),
     findPendingLink: jest.fn<Federates['findLink']>(async () => pendingLink),
+    keepForNewPassword: jest.fn<Federates['keepForNewPassword']>(async () => {}),
     completeLink: jest.fn<Federates['completeLink']>(async () => ({ kind: 'linked', account: storedAccount })),
     keepTokens: jest.fn<KeepsTokens['keep']>(async () => true),
     keepSealedTokens: jest.fn<KeepsTokens['keepSealed']>(async () => true),
@@ -131,7 +141,7 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
     setupNeeded: jest.fn(async () => false),
   };
   const screens = testScreens();
-  const accounts = { find: world.find };
+  const accounts = { find: world.find, hasPassword: world.hasPassword };
   const routes = createInteractionRoutes({
     issuer,
     production: false,
@@ -169,6 +179,8 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
       signIn: world.federate,
       askForProof: world.askForProof,
       findLink: world.findPendingLink,
+      isElsewhere: world.isElsewhere,
+      keepForNewPassword: world.keepForNewPassword,
       completeLink: world.completeLink,
     },
     tokenVault: {

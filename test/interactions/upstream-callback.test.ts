@@ -114,7 +114,9 @@ describe('S-095 a callback', () => {
     expect([trail.at(-1), answer.status]).toEqual([`/callback/google/${fate}`, 400]);
     expect(answer.html).toContain(`<h1>${title}</h1>`);
     expect(answer.html).not.toContain('/interaction/');
-    expect(service.world.fateOf.mock.calls).toEqual([[{ provider: 'google', interaction: OTHER_UID, state: STATE }]]);
+    expect(service.world.fateOf.mock.calls).toMatchObject([
+      [{ provider: 'google', interaction: OTHER_UID, state: STATE }],
+    ]);
     expect(service.world.finishUpstream).not.toHaveBeenCalled();
   });
 

@@ -52,14 +52,14 @@ describe('who comes back from there', () => {
     expect(location).toBe('/authorize/resumed');
     const login = { accountId: account.id, accessGeneration: 7, amr: ['fed'], provider: 'google' };
     expect(service.world.results).toEqual([{ login }]);
-    const [input, by] = service.world.finishUpstream.mock.calls[0]!;
+    const [{ browser: _, ...input }, by] = service.world.finishUpstream.mock.calls[0]!;
     expect({ ...input, response: String(input.response) }).toEqual({
       provider: 'google',
       interaction: UID,
       response: QUERY,
     });
     expect(by).toMatchObject({ address: '127.0.0.1' });
-    expect(service.world.federate.mock.calls[0]).toMatchObject([identity, { address: '127.0.0.1' }]);
+    expect(service.world.federate.mock.calls[0]).toMatchObject([identity, { address: '127.0.0.1' }, {}]);
     expect(service.world.keepTokens).not.toHaveBeenCalled();
   });
 
@@ -75,7 +75,9 @@ describe('who comes back from there', () => {
     const { location, shown } = await comeBack();
     expect(location).toBe(`${page}/link/${LINK}`);
     expect(shown!.html).toContain('Link Google to your account');
-    expect(service.world.askForProof.mock.calls).toEqual([[{ identity, accountId: account.id, interaction: UID }]]);
+    expect(service.world.askForProof.mock.calls).toEqual([
+      [{ identity, accountId: account.id, interaction: UID, browser: expect.stringMatching(/^[\w-]{43}$/) }],
+    ]);
     expect([service.world.results, service.world.keepTokens.mock.calls]).toEqual([[], []]);
   });
 
@@ -163,9 +165,9 @@ describe('S-095 S-096 S-106 an answer', () => {
   });
 });
 
-type Refused = Extract<FederatedOutcome, { kind: 'refused' }>;
+type Refused = Exclude<Extract<FederatedOutcome, { kind: 'refused' }>['reason'], 'password_needed'>;
 
-const refusals: [Refused['reason'], string, number, string][] = [
+const refusals: [Refused, string, number, string][] = [
   ['account_disabled', 'account-disabled', 403, 'This account has been disabled'],
   ['sign_up_closed', 'sign-up-closed', 403, 'New accounts are by invitation'],
   ['domain_not_allowed', 'domain-not-allowed', 403, 'This organization has no access'],
@@ -190,7 +192,7 @@ describe('S-016 a page for one person', () => {
 
   test('asks for that one, and takes nobody else', async () => {
     await comeBack();
-    expect(service.world.federate.mock.calls[0]![2]).toBe(account.id);
+    expect(service.world.federate.mock.calls[0]![2]).toEqual({ only: account.id });
     expect(service.world.results).toHaveLength(1);
   });
 
@@ -216,7 +218,7 @@ describe('S-016 a page for one person', () => {
     const opened = await browser.get(page + query);
     await browser.post(`${back}${query}`, { csrf: csrfIn(opened) });
     await comeBack(QUERY, browser);
-    expect(service.world.federate.mock.calls[0]![2]).toBeUndefined();
+    expect(service.world.federate.mock.calls[0]![2]).toEqual({});
     expect(service.world.results).toMatchObject([{ login: { accountId: 'another' } }]);
   });
 
@@ -224,7 +226,7 @@ describe('S-016 a page for one person', () => {
     const browser = createBrowser(service.issuer);
     browser.jar.set('daemun_upstream', value);
     await comeBack(QUERY, browser);
-    expect(service.world.federate.mock.calls[0]![2]).toBe(account.id);
+    expect(service.world.federate.mock.calls[0]![2]).toEqual({ only: account.id });
   });
 });
 

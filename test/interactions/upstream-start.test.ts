@@ -75,7 +75,7 @@ describe('the sign-in page', () => {
   });
 
   test.each<[Partial<PendingInteraction>, string]>([
-    [{ reasons: ['login_prompt'], accountId: account.id }, 'Confirm it’s you'],
+    [{ reasons: ['essential_acrs'], accountId: account.id }, 'Confirm it’s you'],
     [{ reasons: ['login_prompt'] }, 'Sign in'],
   ])('offers them also when somebody has to sign in again: %j', async (changes, title) => {
     service.world.pending = { ...pendingLogin(), ...changes };
@@ -104,8 +104,9 @@ describe('a button', () => {
     expect(answer.headers.get('Referrer-Policy')).toBe('no-referrer');
     // The browser holds the redirect after a form against the policy of the page that has the form.
     expect(opened.headers.get('Content-Security-Policy')).not.toContain('form-action');
+    const browser = expect.stringMatching(/^[\w-]{43}$/);
     expect(service.world.begin.mock.calls).toEqual([
-      [{ provider: 'google', interaction: UID, request: { freshSignIn: false } }],
+      [{ provider: 'google', interaction: UID, browser, request: { freshSignIn: false } }],
     ]);
     service.world.begin.mockClear();
     expect((await createBrowser(service.issuer).post(google, {})).status).toBe(403);
@@ -134,7 +135,8 @@ describe('a button', () => {
   test.each(requests)('passes on %s', async (_, changes, query, request) => {
     service.world.pending = pendingLogin(changes);
     await press('discord', { path: page + query });
-    expect(service.world.begin.mock.calls[0]![0]).toEqual({ provider: 'discord', interaction: UID, request });
+    expect(service.world.begin.mock.calls[0]![0]).toMatchObject({ provider: 'discord', interaction: UID });
+    expect(service.world.begin.mock.calls[0]![0].request).toEqual(request);
   });
 
   test('S-100 pressed after the provider was turned off leads to the page that says so', async () => {
@@ -146,10 +148,10 @@ describe('a button', () => {
   });
 
   test('of a provider that is not there is a 404', async () => {
-    service.world.begin.mockResolvedValueOnce({ kind: 'unknown_provider' });
     const browser = createBrowser(service.issuer);
     const csrf = csrfIn(await browser.get(page));
     expect((await browser.post(`${page}/upstream/nobody`, { csrf })).status).toBe(404);
+    expect(service.world.begin).not.toHaveBeenCalled();
   });
 
   test('S-143 pressed while something else is asked leads back to that', async () => {
@@ -159,22 +161,6 @@ describe('a button', () => {
     const answer = await browser.post(google, { csrf });
     expect([answer.status, answer.headers.get('Location')]).toEqual([303, page]);
     expect(service.world.begin).not.toHaveBeenCalled();
-  });
-
-  test('is counted against the address, because something is kept each time', async () => {
-    const limited = await startService({
-      limitDepartures: async () => {
-        throw Object.assign(new Error('limited'), { name: 'AppError', code: 'too_many_requests', status: 429 });
-      },
-    });
-    try {
-      const browser = createBrowser(limited.issuer);
-      const csrf = csrfIn(await browser.get(page));
-      expect((await browser.post(google, { csrf })).status).toBe(429);
-      expect(limited.world.begin).not.toHaveBeenCalled();
-    } finally {
-      await limited.close();
-    }
   });
 });
 
@@ -198,8 +184,7 @@ describe('an application that names a provider', () => {
     const again = await browser.get(page);
     expect([again.status, buttonsIn(again.html).length]).toEqual([200, 2]);
     expect(service.world.begin).toHaveBeenCalledTimes(1);
-    const [name] = browser.jar.keys();
-    expect(name).toBe('daemun_upstream');
+    expect([...browser.jar.keys()]).toEqual(['daemun_browser', 'daemun_upstream']);
   });
 
   const stays: [string, () => void, string, string][] = [

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
@@ -88,6 +88,20 @@ describe('on an embedded database', () => {
     expect(await stop(again)).toMatchObject({ code: 0, error: '' });
   });
 
+  test('a key-encryption key that others can read is used with a warning that says how to mend it', async () => {
+    const path = join(folder, 'one', 'keys', 'key-encryption.key');
+    chmodSync(path, 0o644);
+    const open = start(embedded('one', port));
+    await open.ready;
+    expect((await stop(open)).error).toBe(
+      `warn: ${path} can be read by other users of this machine. Run: chmod 600 ${path}\n`,
+    );
+    chmodSync(path, 0o600);
+    const closed = start(embedded('one', port));
+    await closed.ready;
+    expect((await stop(closed)).error).toBe('');
+  });
+
   test('with another key-encryption key it does not start, says why, and changes nothing', async () => {
     const { KEYS_DIR: _, ...variables } = embedded('one', port);
     const wrong = await start({ ...variables, KEY_ENCRYPTION_KEY: Buffer.alloc(32, 9).toString('base64') }).ended;
@@ -142,7 +156,7 @@ test('in production on an embedded database it warns, and has neither playground
   });
   const out = await service.ready;
   expect(out).not.toContain('mailbox');
-  for (const path of ['/mailbox', '/playground', '/playground/callback', '/debug']) {
+  for (const path of ['/mailbox', '/playground', '/playground/callback', '/assets/playground.js', '/debug']) {
     expect([path, await askHost(port, 'id.example.com', path)]).toEqual([path, 404]);
   }
   const { code, error } = await stop(service);

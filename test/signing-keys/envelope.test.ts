@@ -63,6 +63,60 @@ describe('a ciphertext is refused', () => {
   });
 });
 
+describe('several key-encryption keys', () => {
+  const [older, newer, third] = [randomBytes(32), randomBytes(32), randomBytes(32)];
+  const [before, between, after] = [
+    createKeyEncryption(older),
+    createKeyEncryption([newer, older]),
+    createKeyEncryption([newer]),
+  ];
+
+  test('the first seals, all open', () => {
+    expect(between.kekId).toBe(after.kekId);
+    expect(between.kekIds).toEqual([after.kekId, before.kekId]);
+    expect(between.open(before.seal(plain, identity), identity)).toEqual(plain);
+    expect(after.open(between.seal(plain, identity), identity)).toEqual(plain);
+    expect(() => before.open(between.seal(plain, identity), identity)).toThrow(
+      new RegExp(`${after.kekId}; here is ${before.kekId}`),
+    );
+  });
+
+  test('a key that stands there twice is one', () => {
+    expect(createKeyEncryption([older, newer, older]).kekIds).toEqual([before.kekId, after.kekId]);
+  });
+
+  test('rewrapping changes who opens it and not what is sealed, and a second time there is nothing to do', () => {
+    const sealed = before.seal(plain, identity);
+    const rewrapped = between.rewrap(sealed, identity)!;
+    expect(rewrapped.ciphertext).toEqual(sealed.ciphertext);
+    expect(rewrapped.kekId).toBe(after.kekId);
+    expect(after.open(rewrapped, identity)).toEqual(plain);
+    expect(() => before.open(rewrapped, identity)).toThrow();
+    expect(between.rewrap(rewrapped, identity)).toBeUndefined();
+  });
+
+  test.each<[string, (sealed: Sealed, other: Sealed) => [Sealed, string]]>([
+    ['with the ciphertext of another row', (sealed, other) => [{ ...sealed, ciphertext: other.ciphertext }, identity]],
+    [
+      'with the data key of another row',
+      (sealed, other) => [{ ...sealed, wrappedDataKey: other.wrappedDataKey }, identity],
+    ],
+    ['in another row', (sealed) => [sealed, rowIdentity('signing_keys', 'two', 'sig')]],
+    ['under a key that is not here', (sealed) => [{ ...sealed, kekId: '0123456789abcdef' }, identity]],
+    ['that names the wrong key', (sealed) => [{ ...sealed, kekId: createKeyEncryption(third).kekId }, identity]],
+  ])('a ciphertext %s is not rewrapped', (_how, change) => {
+    const [sealed, other] = [
+      before.seal(plain, identity),
+      before.seal(plain, rowIdentity('signing_keys', 'two', 'sig')),
+    ];
+    const all = createKeyEncryption([newer, older, third]);
+    expect(() => all.rewrap(...change(sealed, other))).toThrow();
+  });
+  test('without any key there is nothing to seal with', () => {
+    expect(() => createKeyEncryption([])).toThrow(/no key-encryption key/);
+  });
+});
+
 test.each([0, 16, 31, 33, 64])('a key-encryption key of %i bytes is refused', (length) => {
   expect(() => createKeyEncryption(randomBytes(length))).toThrow(/32 bytes/);
 });

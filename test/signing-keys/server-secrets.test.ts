@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { createKeyEncryption } from '../../src/signing-keys/envelope.ts';
 import { openSecrets } from '../../src/signing-keys/server-secrets.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -16,8 +16,8 @@ afterEach(async () => {
 });
 
 function valuesOf(secrets: Awaited<ReturnType<typeof openSecrets>>): string[] {
-  const { cookieKeys, peppers, dpopNonceSecret, refreshSuccessorKey, csrfKey } = secrets;
-  const buffers = [peppers.current.key, dpopNonceSecret, refreshSuccessorKey, csrfKey];
+  const { cookieKeys, peppers, dpopNonceSecrets, refreshSuccessorKey, csrfKey } = secrets;
+  const buffers = [peppers.current.key, ...dpopNonceSecrets, refreshSuccessorKey, csrfKey];
   return [...cookieKeys, ...buffers.map((value) => value.toString('base64url'))];
 }
 
@@ -74,6 +74,73 @@ test('a secret that was put into another row is not opened', async () => {
      FROM server_secrets o WHERE c.purpose = 'csrf' AND o.purpose = 'dpop-nonce'`,
   );
   await expect(openSecrets({ database, keyEncryption })).rejects.toThrow(/csrf.*cannot be opened/);
+});
+
+test('an answer that was long under way does not put back what a later one replaced', async () => {
+  const held: (() => void)[] = [];
+  let holds = false;
+  const query = async (text: string) => {
+    const answer = await database.pool.query(text);
+    if (holds) await new Promise<void>((resolve) => held.push(resolve));
+    return answer;
+  };
+  const pool = { query, connect: () => database.pool.connect() } as unknown as typeof database.pool;
+  const secrets = await openSecrets({ database: { pool }, keyEncryption });
+  holds = true;
+  const slow = secrets.reload();
+  while (held.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  holds = false;
+  await database.pool.query(`DELETE FROM server_secrets WHERE purpose = 'csrf'`);
+  const newer = await openSecrets({ database, keyEncryption });
+  expect(await secrets.reload()).toBe(true);
+  held[0]!();
+  expect(await slow).toBe(false);
+  expect(secrets.csrfKey).toEqual(newer.csrfKey);
+});
+
+describe('one that cannot be opened', () => {
+  const spoil = (id: string) => database.pool.query(`UPDATE server_secrets SET sealed = '\\x00' WHERE id = $1`, [id]);
+
+  async function withNext(secrets: Awaited<ReturnType<typeof openSecrets>>) {
+    const id = 'dpop-nonce-next';
+    const sealed = keyEncryption.seal(randomBytes(32), JSON.stringify(['server_secrets', id, 'dpop-nonce', 1]));
+    await database.pool.query(
+      `INSERT INTO server_secrets (id, purpose, sealed, wrapped_data_key, kek_id, next_for)
+       VALUES ($1, 'dpop-nonce', $2, $3, $4, 'dpop-nonce')`,
+      [id, sealed.ciphertext, sealed.wrappedDataKey, sealed.kekId],
+    );
+    await secrets.reload();
+    return id;
+  }
+
+  test('is left out with a warning, once, when it is not the current one', async () => {
+    const told: string[] = [];
+    const secrets = await openSecrets({ database, keyEncryption, warn: (text) => told.push(text) });
+    const [current] = secrets.dpopNonceSecrets;
+    const id = await withNext(secrets);
+    expect(secrets.dpopNonceSecrets).toHaveLength(2);
+    await spoil(id);
+    for (let time = 0; time < 2; time++) await secrets.reload();
+    expect(secrets.dpopNonceSecrets).toEqual([current]);
+    expect(told).toEqual([expect.stringContaining(`Secret ${id} in the database cannot be opened`)]);
+    expect((await openSecrets({ database, keyEncryption })).dpopNonceSecrets).toEqual([current]);
+  });
+
+  test('stops a reload, and leaves everything as it was, when it is the current one', async () => {
+    const secrets = await openSecrets({ database, keyEncryption });
+    await database.pool.query(`UPDATE server_secrets SET sealed = '\\x00' WHERE purpose = 'csrf'`);
+    const before = valuesOf(secrets);
+    await expect(secrets.reload()).rejects.toThrow(/Secret csrf-.* cannot be opened/);
+    expect(valuesOf(secrets)).toEqual(before);
+  });
+});
+
+test('one that was taken out is made anew at the next start, and the others stay', async () => {
+  const before = await openSecrets({ database, keyEncryption });
+  await database.pool.query(`DELETE FROM server_secrets WHERE purpose = 'csrf'`);
+  const after = await openSecrets({ database, keyEncryption });
+  expect(after.csrfKey).not.toEqual(before.csrfKey);
+  expect(after.refreshSuccessorKey).toEqual(before.refreshSuccessorKey);
 });
 
 test('S-070 no secret is in the database', async () => {

@@ -7,7 +7,9 @@ export const TRANSPORT_FAULTS = [
   'reset',
   'status_400',
   'status_401',
+  'status_403',
   'status_429',
+  'status_429_global',
   'status_500',
   'status_503',
   'huge',
@@ -44,6 +46,45 @@ export const ID_TOKEN_FAULTS = [
 ] as const;
 export type IdTokenFault = (typeof ID_TOKEN_FAULTS)[number];
 
+/** What can be wrong with how the browser is sent back. */
+export const CALLBACK_FAULTS = [
+  'state_lost',
+  'state_altered',
+  'state_empty',
+  'state_repeated',
+  'code_lost',
+  'code_repeated',
+] as const;
+export type CallbackFault = (typeof CALLBACK_FAULTS)[number];
+
+/** Spoils the address of the way back. */
+export function spoilCallback({ searchParams }: URL, fault: CallbackFault): void {
+  const state = searchParams.get('state') ?? '';
+  switch (fault) {
+    case 'state_lost':
+      searchParams.delete('state');
+      return;
+    case 'state_altered':
+      // By one character, in the middle.
+      searchParams.set(
+        'state',
+        state.replace(/(?<=^.{9})./, (one) => (one === 'a' ? 'b' : 'a')),
+      );
+      return;
+    case 'state_empty':
+      searchParams.set('state', '');
+      return;
+    case 'state_repeated':
+      searchParams.append('state', state);
+      return;
+    case 'code_lost':
+      searchParams.delete('code');
+      return;
+    case 'code_repeated':
+      searchParams.append('code', searchParams.get('code') ?? '');
+  }
+}
+
 const HUGE = 'x'.repeat(300 * 1024);
 const JSON_TYPE = { 'content-type': 'application/json' };
 
@@ -64,8 +105,23 @@ export function answerBadly(response: ServerResponse, fault: TransportFault, rig
     case 'status_401':
       response.writeHead(401, JSON_TYPE).end('{"error":"invalid_client","error_description":"Unauthorized"}');
       return;
+    case 'status_403':
+      response.writeHead(403, { 'content-type': 'text/html' }).end('<h1>Access denied</h1>error code: 1010');
+      return;
     case 'status_429':
-      response.writeHead(429, { ...JSON_TYPE, 'retry-after': '1' }).end('{"message":"You are being rate limited."}');
+      response
+        .writeHead(429, { ...JSON_TYPE, 'retry-after': '1', 'x-ratelimit-scope': 'user' })
+        .end('{"message":"You are being rate limited.","retry_after":0.529,"global":false}');
+      return;
+    case 'status_429_global':
+      response
+        .writeHead(429, {
+          ...JSON_TYPE,
+          'retry-after': '1',
+          'x-ratelimit-global': 'true',
+          'x-ratelimit-scope': 'global',
+        })
+        .end('{"message":"You are being rate limited.","retry_after":0.529,"global":true}');
       return;
     case 'status_500':
       response.writeHead(500, { 'content-type': 'text/html' }).end('<h1>Oops</h1>');

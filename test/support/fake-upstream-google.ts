@@ -1,124 +1,103 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
-import { type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
-import type { IdTokenFault } from './fake-upstream-faults.ts';
+import { randomBytes } from 'node:crypto';
+import { type GoogleEndpoints, google } from '../../src/upstreams/google.ts';
+import type { FakeGoogle, FakePerson } from './fake-upstream.ts';
+import { googleProfile } from './fake-upstream-google-profile.ts';
 import type { Grant } from './fake-upstream-grants.ts';
+import { createGoogleKeys, googleIdToken } from './fake-upstream-id-token.ts';
+import { type ProviderRules, playProvider, type Routes } from './fake-upstream-provider.ts';
 
-const ISSUER = 'https://accounts.google.com';
+const refused = (error: string, error_description: string, status = 400) => ({ status, error, error_description });
 
-interface SigningKey {
-  kid: string;
-  privateKey: KeyObject;
-  publicKey: KeyObject;
-}
-
-export interface FakeGoogleKeys {
-  published: SigningKey;
-  rotate(): void;
-  jwks(): { keys: object[] };
-}
-
-export function createGoogleKeys(): FakeGoogleKeys {
-  const keys: FakeGoogleKeys = {
-    published: makeKey(),
-    rotate() {
-      keys.published = makeKey();
-    },
-    jwks: () => ({
-      keys: [
-        { ...keys.published.publicKey.export({ format: 'jwk' }), kid: keys.published.kid, use: 'sig', alg: 'RS256' },
-      ],
-    }),
-  };
-  return keys;
-}
-
-function makeKey(): SigningKey {
-  return { kid: randomUUID().replaceAll('-', ''), ...generateKeyPairSync('rsa', { modulusLength: 2048 }) };
-}
-
-export interface IdTokenInput {
-  clientId: string;
-  grant: Grant;
-  accessToken: string;
-  keys: FakeGoogleKeys;
-  /** The older spelling of the issuer. */
-  shortIssuer: boolean;
-  /** Members that an ID token lacks although its scopes were granted. */
-  leaveOut: string[];
-  fault?: IdTokenFault;
-}
-
-/** As Google makes them, or wrong in one way. */
-export async function googleIdToken(input: IdTokenInput): Promise<unknown> {
-  const { clientId, grant, accessToken, keys, fault } = input;
-  const now = Math.floor(Date.now() / 1000);
-  const claims: Record<string, unknown> = {
-    iss: input.shortIssuer ? 'accounts.google.com' : ISSUER,
-    azp: clientId,
-    aud: clientId,
-    at_hash: createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url'),
-    nonce: grant.params.get('nonce') ?? undefined,
-    iat: now,
-    exp: now + 3600,
-    ...googleProfile(grant),
-    ...(grant.params.get('claims')?.includes('auth_time') && { auth_time: grant.person.authTime }),
-  };
-  for (const name of input.leaveOut) delete claims[name];
-  const wrong: Partial<Record<IdTokenFault, Record<string, unknown>>> = {
-    wrong_issuer: { iss: 'https://accounts.google.com.evil.example' },
-    wrong_audience: { aud: 'another-client' },
-    more_audiences: { aud: [clientId, 'another-client'], azp: undefined },
-    wrong_azp: { azp: 'another-client' },
-    expired: { iat: now - 300, exp: now - 120 },
-    from_the_future: { iat: now + 600 },
-    issued_long_ago: { iat: now - 3500 },
-    without_iat: { iat: undefined },
-    without_exp: { exp: undefined },
-    without_sub: { sub: undefined },
-    empty_sub: { sub: '' },
-    wrong_nonce: { nonce: 'of-another-attempt' },
-    without_nonce: { nonce: undefined },
-    wrong_at_hash: { at_hash: 'AAAAAAAAAAAAAAAAAAAAAA' },
-  };
-  const payload = { ...claims, ...(fault && wrong[fault]) } as JWTPayload;
-  const { kid, privateKey } = keys.published;
-  switch (fault) {
-    case 'missing':
-      return undefined;
-    case 'not_a_token':
-      return 'not.a.token';
-    case 'bad_signature':
-      return sign(payload, 'RS256', kid, makeKey().privateKey);
-    case 'unknown_kid':
-      return sign(payload, 'RS256', randomUUID(), makeKey().privateKey);
-    case 'alg_none':
-      return new UnsecuredJWT(payload).encode();
-    case 'alg_hs256':
-      // The classic: the public key, which everybody has, as the secret.
-      return sign(payload, 'HS256', kid, Buffer.from(keys.published.publicKey.export({ type: 'spki', format: 'pem' })));
-    case 'alg_rs512':
-      return sign(payload, 'RS512', kid, privateKey);
-    default:
-      return sign(payload, 'RS256', kid, privateKey);
-  }
-}
-
-function sign(payload: JWTPayload, alg: string, kid: string, key: KeyObject | Uint8Array): Promise<string> {
-  return new SignJWT(payload).setProtectedHeader({ alg, kid, typ: 'JWT' }).sign(key);
-}
-
-/** What the granted scopes tell; also the answer of userinfo. */
-export function googleProfile({ person, scopes }: Grant): Record<string, unknown> {
+function rulesAt(origin: string): ProviderRules<GoogleEndpoints> {
   return {
-    sub: person.subject,
-    ...(person.hostedDomain !== undefined && { hd: person.hostedDomain }),
-    ...(scopes.includes('email') && { email: person.email ?? undefined, email_verified: person.verified }),
-    ...(scopes.includes('profile') && {
-      name: person.name,
-      given_name: person.givenName,
-      family_name: person.familyName,
-      picture: person.picture ?? undefined,
-      locale: person.locale,
+    name: 'google',
+    title: 'Google (imitation)',
+    endpoints: google.standIn(`${origin}/google`),
+    issuer: 'https://accounts.google.com',
+    problems: {
+      client: 'Error 401: invalid_client. The OAuth client was not found.',
+      redirectUri: 'Error 400: redirect_uri_mismatch. It is not one that is registered for this client.',
+      request: 'Error 400: invalid_request. A required parameter is missing or wrong.',
+    },
+    refusals: {
+      client: refused('invalid_client', 'Unauthorized', 401),
+      body: refused('invalid_request', 'Bad Request'),
+      grantType: refused('unsupported_grant_type', 'Invalid grant_type'),
+      code: refused('invalid_grant', 'Malformed auth code.'),
+      redirectUri: refused('redirect_uri_mismatch', 'Bad Request'),
+      verifierMissing: refused('invalid_grant', 'Missing code verifier.'),
+      verifierWrong: refused('invalid_grant', 'Invalid code verifier.'),
+    },
+    offered,
+    // Several accounts are signed in there, so that it always asks which.
+    skipsPage: () => false,
+    extras: ({ person, params, scopes }) => ({
+      scope: longScopes(scopes),
+      authuser: '0',
+      ...(person.hostedDomain !== undefined && { hd: person.hostedDomain }),
+      prompt: params.get('prompt') ?? 'none',
     }),
+    denial: {},
+    turnsAway: () => false,
+    unauthorized: { error: 'invalid_request', error_description: 'Invalid Credentials' },
   };
+}
+
+/** `hd` leaves out accounts of other domains, `*` those of none; who is named in `login_hint` comes first. Both are hints. */
+function offered(people: FakePerson[], params: URLSearchParams): FakePerson[] {
+  const [domain, hint] = [params.get('hd'), params.get('login_hint')];
+  const isHinted = ({ subject, email }: FakePerson) => hint !== null && (hint === subject || hint === email);
+  return people
+    .filter(({ hostedDomain }) => domain === null || (domain === '*' ? hostedDomain : hostedDomain === domain))
+    .toSorted((one, other) => Number(isHinted(other)) - Number(isHinted(one)));
+}
+
+const LONG: Record<string, string> = {
+  email: 'https://www.googleapis.com/auth/userinfo.email',
+  profile: 'https://www.googleapis.com/auth/userinfo.profile',
+};
+
+/** It answers with other names of the scopes than it was asked with. */
+function longScopes(scopes: string[]): string {
+  return scopes.map((scope) => LONG[scope] ?? scope).join(' ');
+}
+
+/** Once for each person, however often they come; `prompt=consent` asks them again. */
+function hasRefreshToken({ params, isFirstConsent }: Grant): boolean {
+  if (params.get('access_type') !== 'offline') return false;
+  return isFirstConsent || (params.get('prompt') ?? '').split(' ').includes('consent');
+}
+
+/** Google as its users and its clients meet it. */
+export function playGoogle(origin: string, routes: Routes, options: { clientSecret?: string }): FakeGoogle {
+  const rules = rulesAt(origin);
+  const keys = createGoogleKeys();
+  const { fake, grants, serve, redeemed, profile } = playProvider(rules, routes, options);
+  const sound = { shortIssuer: false, leaveOutOfIdToken: [], idTokenFault: undefined };
+  const { reset } = fake;
+  const played: FakeGoogle = Object.assign(fake, sound, {
+    rotateKeys: () => keys.rotate(),
+    reset() {
+      reset();
+      Object.assign(played, sound);
+    },
+  });
+
+  const { token, keys: keysAt, userInfo } = rules.endpoints;
+  const answer = redeemed(async (grant) => {
+    const accessToken = grants.accessToken(grant);
+    const { clientId, shortIssuer, leaveOutOfIdToken: leaveOut, idTokenFault: fault } = played;
+    return {
+      access_token: accessToken,
+      expires_in: 3599,
+      ...(hasRefreshToken(grant) && { refresh_token: `1//${randomBytes(24).toString('base64url')}` }),
+      scope: longScopes(grant.scopes),
+      token_type: 'Bearer',
+      id_token: await googleIdToken({ clientId, grant, accessToken, keys, shortIssuer, leaveOut, fault }),
+    };
+  });
+  serve('POST', token, 'token', answer);
+  serve('GET', keysAt, 'keys', () => ({ status: 200, json: keys.jwks() }));
+  serve('GET', userInfo, 'profile', profile(googleProfile));
+  return played;
 }

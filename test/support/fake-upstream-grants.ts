@@ -1,17 +1,28 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { FakePerson } from './fake-upstream.ts';
 
-/** A code or a token: who it is for, and what was asked. */
+/** A code or a token: who it is for, what was asked, and whether the person was asked for it for the first time. */
 export interface Grant {
   person: FakePerson;
   scopes: string[];
   params: URLSearchParams;
+  isFirstConsent: boolean;
 }
 
-export type TokenRefusal = { status: number; error: string; description: string };
+export interface TokenRefusal {
+  status: number;
+  error: string;
+  error_description?: string;
+}
+
+/** Everything that a token endpoint refuses, in the provider's own words. */
+export type Refusals = Record<
+  'client' | 'body' | 'grantType' | 'code' | 'redirectUri' | 'verifierMissing' | 'verifierWrong',
+  TokenRefusal
+>;
 
 export interface Grants {
-  code(person: FakePerson, params: URLSearchParams): string;
+  code(grant: Omit<Grant, 'scopes'>): string;
   /** What a token request gets for its code: codes work once. @see RFC 6749 section 5.2, RFC 7636 section 4.6 */
   redeem(form: URLSearchParams): Grant | TokenRefusal;
   accessToken(grant: Grant): string;
@@ -19,7 +30,7 @@ export interface Grants {
   ofHeader(authorization: string | undefined): Grant | undefined;
 }
 
-export function createGrants({ clientId, clientSecret }: { clientId: string; clientSecret: string }): Grants {
+export function createGrants(client: { clientId: string; clientSecret: string }, refusals: Refusals): Grants {
   const codes = new Map<string, Grant>();
   const tokens = new Map<string, Grant>();
 
@@ -30,30 +41,31 @@ export function createGrants({ clientId, clientSecret }: { clientId: string; cli
   }
 
   return {
-    code: (person, params) => keep(codes, { person, params, scopes: (params.get('scope') ?? '').split(' ') }),
+    code: (grant) => keep(codes, { ...grant, scopes: scopesOf(grant.params) }),
     accessToken: (grant) => keep(tokens, grant),
     ofHeader: (authorization) => tokens.get(/^Bearer (\S+)$/.exec(authorization ?? '')?.[1] ?? ''),
 
     redeem(form) {
-      if (form.get('client_id') !== clientId || form.get('client_secret') !== clientSecret) {
-        return { status: 401, error: 'invalid_client', description: 'Unauthorized' };
-      }
-      const refused = (error: string, description: string) => ({ status: 400, error, description });
-      if (form.get('grant_type') !== 'authorization_code') return refused('unsupported_grant_type', 'Bad Request');
+      const { clientId, clientSecret } = client;
+      if (form.get('client_id') !== clientId || form.get('client_secret') !== clientSecret) return refusals.client;
+      if (form.get('grant_type') !== 'authorization_code') return refusals.grantType;
       const code = form.get('code') ?? '';
       const grant = codes.get(code);
       codes.delete(code);
-      if (!grant) return refused('invalid_grant', 'Malformed auth code.');
+      if (!grant) return refusals.code;
       const { params } = grant;
-      if (form.get('redirect_uri') !== params.get('redirect_uri'))
-        return refused('redirect_uri_mismatch', 'Bad Request');
+      if (form.get('redirect_uri') !== params.get('redirect_uri')) return refusals.redirectUri;
       const challenge = params.get('code_challenge');
       const verifier = form.get('code_verifier');
-      if ((challenge === null) !== (verifier === null)) return refused('invalid_grant', 'Missing code verifier.');
+      if ((challenge === null) !== (verifier === null)) return refusals.verifierMissing;
       if (verifier !== null && createHash('sha256').update(verifier).digest('base64url') !== challenge) {
-        return refused('invalid_grant', 'Invalid code verifier.');
+        return refusals.verifierWrong;
       }
       return grant;
     },
   };
+}
+
+export function scopesOf(params: URLSearchParams): string[] {
+  return (params.get('scope') ?? '').split(' ').filter(Boolean);
 }

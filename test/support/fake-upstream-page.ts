@@ -28,7 +28,11 @@ export function consentPage({
 }
 
 export function errorPage(title: string, problem: string): string {
-  return page(title, `<p>Error: ${escapeHtml(problem)}</p>`);
+  return page(title, `<p>${escapeHtml(problem)}</p>`);
+}
+
+export function signedOutPage(title: string): string {
+  return page(title, '<p>Nobody is signed in here any more.</p>');
 }
 
 function page(title: string, body: string): string {

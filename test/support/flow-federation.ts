@@ -12,8 +12,9 @@ import { runRemotely } from '../../src/cli/remote.ts';
 import type { Config } from '../../src/config/config.ts';
 import { type Environment, loadConfig } from '../../src/config/load.ts';
 import { openServices, type Services } from '../../src/services.ts';
+import { providers } from '../../src/upstreams/registry.ts';
 import { createEmptyDatabase } from './database.ts';
-import { type FakePerson, type FakeUpstream, startFakeUpstream } from './fake-upstream.ts';
+import { type FakePerson, type FakeUpstream, type Play, startFakeUpstream } from './fake-upstream.ts';
 import { type Browser, createBrowser, type Visit } from './flow-browser.ts';
 import { authorizationRequest, connect } from './flow-client.ts';
 import { CALLBACK } from './flow-server.ts';
@@ -46,16 +47,18 @@ export interface FederatedService {
 
 export interface FederatedOptions {
   env?: Environment;
+  /** Providers besides Google and Discord that the fake plays, by name. */
+  play?: Record<string, Play>;
   /** Changes pieces before the service is built of them. */
-  rebuild?(services: Services, upstream: FakeUpstream): Partial<Services>;
+  rebuild?(services: Services, upstream: FakeUpstream): Promise<Partial<Services>>;
 }
 
-export async function startFederatedService({ env, rebuild }: FederatedOptions = {}): Promise<FederatedService> {
+export async function startFederatedService({ env, play, rebuild }: FederatedOptions = {}): Promise<FederatedService> {
   const folder = mkdtempSync(join(tmpdir(), 'daemun-federation-'));
   const database = await createEmptyDatabase();
-  const upstream = await startFakeUpstream();
+  const upstream = await startFakeUpstream(play && { play });
   const port = await freePort();
-  const config = loadConfig({
+  const config = loadConfig(providers, {
     PORT: String(port),
     ISSUER: `http://127.0.0.1:${port}`,
     KEYS_DIR: join(folder, 'keys'),
@@ -68,8 +71,9 @@ export async function startFederatedService({ env, rebuild }: FederatedOptions =
     ...credentialsOf(upstream),
     ...env,
   });
+  upstream.register(config.issuer);
   const opened = await openServices(config);
-  const services = { ...opened, ...rebuild?.(opened, upstream) };
+  const services = { ...opened, ...(await rebuild?.(opened, upstream)) };
   const client = await register(services);
   const app = await createServiceOn(services, config);
   await app.listen();
@@ -162,7 +166,7 @@ export async function begin(
 }
 
 /** Presses the provider's button; answers with the address there. */
-export async function leaveFor(provider: ProviderName, { browser, visit }: Pick<Begun, 'browser' | 'visit'>) {
+export async function leaveFor(provider: string, { browser, visit }: Pick<Begun, 'browser' | 'visit'>) {
   const form = new RegExp(`action="([^"]*/upstream/${provider}[^"]*)"[^]*?name="csrf" value="([^"]+)"`).exec(
     visit.text,
   );

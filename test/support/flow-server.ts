@@ -23,7 +23,8 @@ import type { Lifetimes } from '../../src/provider/lifetimes.ts';
 import { createIdentityProvider } from '../../src/provider/provider.ts';
 import { endAccountAccess, endClientAccess, endSession } from '../../src/provider/revocation.ts';
 import { isForPrograms } from '../../src/provider/routes.ts';
-import type { SigningKeySet } from '../../src/signing-keys/signing-keys.ts';
+import type { SigningKeySet } from '../../src/signing-keys/key-set.ts';
+import type { KeyPolicy } from '../../src/signing-keys/timing.ts';
 import { openTestDatabase } from './database.ts';
 import { makeSecrets, makeSigningKeys } from './flow-keys.ts';
 import { createPeople } from './flow-people.ts';
@@ -52,6 +53,8 @@ export interface FlowOptions {
   issuer?: string;
   database?: Database;
   signingKeys?: SigningKeySet;
+  keyPolicy?: KeyPolicy;
+  onUnknownKid?: () => void;
   secrets?: ReturnType<typeof makeSecrets>;
   fetch?: typeof fetch;
   claimsOf?: typeof claimsOf;
@@ -128,6 +131,7 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
       refreshGrace: lifetimes.refreshGrace,
     }),
     signingKeys: options.signingKeys ?? (await makeSigningKeys()),
+    ...(options.keyPolicy && { keyPolicy: options.keyPolicy }),
     secrets,
     accounts: { find: people.find, claimsOf: options.claimsOf ?? claimsOf },
     clients,
@@ -152,6 +156,7 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
     },
     audit,
     ...(options.fetch && { fetch: options.fetch }),
+    ...(options.onUnknownKid && { onUnknownKid: options.onUnknownKid }),
     screens,
     uiLocales: ['ko', 'en'],
     logger,

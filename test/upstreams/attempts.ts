@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { createOutbound } from '../../src/platform/http/outbound.ts';
 import type { Attempt, Upstream, UpstreamOutcome, UpstreamRequest } from '../../src/upstreams/upstream.ts';
-import type { FakePerson, FakeProvider } from '../support/fake-upstream.ts';
+import type { FakePerson, FakeProvider, FakeUpstream } from '../support/fake-upstream.ts';
 
 export const REDIRECT_URI = 'https://id.example/callback';
+
+/** What a developer does at all of them. */
+export function registerAttempts({ google, discord, others }: FakeUpstream): void {
+  for (const { redirectUris } of [google, discord, ...Object.values(others)]) redirectUris.push(REDIRECT_URI);
+}
 
 /** The guarded client itself, let through to this machine. */
 export const outbound = createOutbound({ allowLoopback: true });

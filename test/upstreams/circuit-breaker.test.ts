@@ -7,7 +7,7 @@ afterEach(() => {
 });
 
 /** An upstream that does what the test says, and counts who reaches it. */
-function upstreamWith(breaker: ReturnType<typeof createBreaker>) {
+function upstreamWith(breaker: Awaited<ReturnType<typeof createBreaker>>) {
   const reached: string[] = [];
   const call = (name: string, behave: () => Promise<unknown> = async () => name) =>
     breaker
@@ -27,7 +27,7 @@ const LEFT_ALONE = 'unavailable: left alone after repeated failures';
 describe('S-108 the circuit breaker', () => {
   test('opens after so many outages in a row, lets one try after the pause, and closes when that works', async () => {
     const clock = jest.spyOn(Date, 'now').mockReturnValue(1_000_000);
-    const { reached, call } = upstreamWith(createBreaker({ failures: 3, pause: 30_000 }));
+    const { reached, call } = upstreamWith(await createBreaker({ failures: 3, pause: 30_000 }));
     for (const name of ['1', '2', '3']) expect(await call(name, fails)).toBe('unavailable: down');
     expect(await call('4')).toBe(LEFT_ALONE);
     clock.mockReturnValue(1_029_999);
@@ -41,7 +41,7 @@ describe('S-108 the circuit breaker', () => {
 
   test('opens again at once when the one who tries has no success', async () => {
     const clock = jest.spyOn(Date, 'now').mockReturnValue(1_000_000);
-    const { reached, call } = upstreamWith(createBreaker({ failures: 1, pause: 30_000 }));
+    const { reached, call } = upstreamWith(await createBreaker({ failures: 1, pause: 30_000 }));
     await call('1', fails);
     clock.mockReturnValue(1_030_000);
     expect(await call('2', fails)).toBe('unavailable: down');
@@ -50,7 +50,7 @@ describe('S-108 the circuit breaker', () => {
   });
 
   test('lets nobody wait for the one who tries', async () => {
-    const { reached, call } = upstreamWith(createBreaker({ failures: 1, pause: 0 }));
+    const { reached, call } = upstreamWith(await createBreaker({ failures: 1, pause: 0 }));
     await call('1', fails);
     let answer = (_value: unknown) => {};
     const trying = call(
@@ -68,7 +68,7 @@ describe('S-108 the circuit breaker', () => {
   });
 
   test('a success in between starts the count anew', async () => {
-    const { reached, call } = upstreamWith(createBreaker({ failures: 2 }));
+    const { reached, call } = upstreamWith(await createBreaker({ failures: 2 }));
     for (const [name, behave] of [['1', fails], ['2'], ['3', fails], ['4'], ['5', fails]] as const)
       await call(name, behave);
     expect(await call('6')).toBe('6');
@@ -80,7 +80,7 @@ describe('S-108 the circuit breaker', () => {
     ['an ID token that does not fit', untrusted('nonce')],
     ['an old sign-in', new UpstreamFailure('stale_sign_in', 'old')],
   ])('%s does not count, and does not hide the outages around it', async (_what, failure) => {
-    const { reached, call } = upstreamWith(createBreaker({ failures: 2 }));
+    const { reached, call } = upstreamWith(await createBreaker({ failures: 2 }));
     const refuses = async () => {
       throw failure;
     };
@@ -94,7 +94,7 @@ describe('S-108 the circuit breaker', () => {
 
   test('who waits longer than the deadline is told so, and it counts, even when nothing listens to the signal', async () => {
     const end = new AbortController();
-    const { call } = upstreamWith(createBreaker({ failures: 1, deadline: () => end.signal }));
+    const { call } = upstreamWith(await createBreaker({ failures: 1, deadline: () => end.signal }));
     const waiting = call('1', () => new Promise(() => {}));
     end.abort();
     expect(await waiting).toBe('timeout: no answer within the deadline');
@@ -102,19 +102,22 @@ describe('S-108 the circuit breaker', () => {
   });
 
   test('a deadline that has passed already asks nobody', async () => {
-    const { reached, call } = upstreamWith(createBreaker({ deadline: () => AbortSignal.abort() }));
+    const { reached, call } = upstreamWith(await createBreaker({ deadline: () => AbortSignal.abort() }));
     expect(await call('1')).toMatch(/^timeout/);
     expect(reached).toEqual([]);
   });
 
   test('by itself a sign-in has five seconds for everything together', async () => {
     const timeout = jest.spyOn(AbortSignal, 'timeout');
-    await createBreaker().run(async () => 'done');
+    await (await createBreaker()).run(async () => 'done');
     expect(timeout.mock.calls).toEqual([[5_000]]);
   });
 
   test('one upstream’s breaker knows nothing of another’s', async () => {
-    const [one, other] = [upstreamWith(createBreaker({ failures: 1 })), upstreamWith(createBreaker({ failures: 1 }))];
+    const [one, other] = [
+      upstreamWith(await createBreaker({ failures: 1 })),
+      upstreamWith(await createBreaker({ failures: 1 })),
+    ];
     await one.call('1', fails);
     expect(await one.call('2')).toBe(LEFT_ALONE);
     expect(await other.call('3')).toBe('3');

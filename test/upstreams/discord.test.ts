@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { createDiscord } from '../../src/upstreams/discord.ts';
 import type { Upstream } from '../../src/upstreams/upstream.ts';
 import { type FakePerson, type FakeUpstream, startFakeUpstream } from '../support/fake-upstream.ts';
-import { attempt, identityOf, outbound, signIn } from './attempts.ts';
+import { attempt, identityOf, outbound, registerAttempts, signIn } from './attempts.ts';
 import { describeUpstream } from './contract.ts';
 
 const HASH = '8342729096ea3675442027381ff50dfe';
@@ -34,10 +34,11 @@ describe('Discord', () => {
   let discord: Upstream;
   beforeAll(async () => {
     upstreams = await startFakeUpstream();
+    registerAttempts(upstreams);
   });
   afterAll(() => upstreams.close());
-  beforeEach(() => {
-    discord = createDiscord({ ...upstreams.discord, fetch: outbound, keepsTokens: false });
+  beforeEach(async () => {
+    discord = await createDiscord({ ...upstreams.discord, fetch: outbound, keepsTokens: false });
   });
 
   test('everything that it says of a person arrives', async () => {
@@ -73,7 +74,7 @@ describe('Discord', () => {
     'S-093 a number that is %s is nobody',
     async (id) => {
       upstreams.discord.people = [PERSON];
-      discord = createDiscord({
+      discord = await createDiscord({
         ...upstreams.discord,
         keepsTokens: false,
         async fetch(url, request) {
@@ -99,7 +100,7 @@ describe('Discord', () => {
 
   test('by itself it goes to Discord, to version 10 of its interface', async () => {
     const asked: string[] = [];
-    const real = createDiscord({
+    const real = await createDiscord({
       clientId: 'c',
       clientSecret: 's',
       keepsTokens: false,

@@ -82,14 +82,14 @@ const LOOK_ALIKES = [EVIL, '', 'null', '*'];
 describe.each(providers)('S-098 $provider', ({ create, authorization, asked: expected, issuers, others }) => {
   test('sends the browser to its own host, and asks nobody where that is', async () => {
     const { asked, fetch } = createMisleading(attempt(), GOOGLE);
-    const { origin, pathname } = new URL(await create(fetch).begin(attempt()));
+    const { origin, pathname } = new URL(await (await create(fetch)).begin(attempt()));
     expect([origin + pathname, asked]).toEqual([authorization, []]);
   });
 
   test('is asked at its own hosts only, whatever its answers name', async () => {
     const journey = attempt();
     const { asked, fetch } = createMisleading(journey, GOOGLE);
-    const upstream = create(fetch);
+    const upstream = await create(fetch);
     const query = new URLSearchParams({ code: 'code', ...withoutIssuer(METADATA) });
     expect(await upstream.finish(query, journey)).toMatchObject({ kind: 'identified' });
     expect(asked).toEqual(expected);
@@ -100,14 +100,14 @@ describe.each(providers)('S-098 $provider', ({ create, authorization, asked: exp
   test.each(issuers)('answers as %j', async (iss) => {
     const journey = attempt();
     const { fetch } = createMisleading(journey, GOOGLE);
-    const outcome = await create(fetch).finish(new URLSearchParams({ code: 'code', iss }), journey);
+    const outcome = await (await create(fetch)).finish(new URLSearchParams({ code: 'code', iss }), journey);
     expect(outcome).toMatchObject({ kind: 'identified' });
   });
 
   test.each([...others, ...LOOK_ALIKES, ...issuers.flatMap(spelledLike)])('does not answer as %j', async (iss) => {
     const journey = attempt();
     const { asked, fetch } = createMisleading(journey, GOOGLE);
-    const outcome = await create(fetch).finish(new URLSearchParams({ code: 'code', iss }), journey);
+    const outcome = await (await create(fetch)).finish(new URLSearchParams({ code: 'code', iss }), journey);
     expect([outcome, asked]).toEqual([expect.objectContaining({ kind: 'failed', reason: 'wrong_issuer' }), []]);
   });
 });
@@ -117,7 +117,7 @@ test.each([EVIL, DISCORD, '', ...[GOOGLE, 'accounts.google.com'].flatMap(spelled
   async (issuer) => {
     const journey = attempt();
     const { asked, fetch } = createMisleading(journey, issuer);
-    const upstream = createGoogle({ ...credentials, fetch });
+    const upstream = await createGoogle({ ...credentials, fetch });
     const outcome = await upstream.finish(new URLSearchParams({ code: 'code' }), journey);
     expect(outcome).toMatchObject({ kind: 'failed', reason: 'wrong_issuer' });
     expect(asked).toEqual(['https://oauth2.googleapis.com/token', 'https://www.googleapis.com/oauth2/v3/certs']);

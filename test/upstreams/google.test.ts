@@ -3,7 +3,7 @@ import { createGoogle, type GoogleOptions } from '../../src/upstreams/google.ts'
 import type { Upstream } from '../../src/upstreams/upstream.ts';
 import { type FakeGoogle, type FakePerson, type FakeUpstream, startFakeUpstream } from '../support/fake-upstream.ts';
 import { ID_TOKEN_FAULTS } from '../support/fake-upstream-faults.ts';
-import { attempt, identityOf, outbound, signIn } from './attempts.ts';
+import { attempt, identityOf, outbound, registerAttempts, signIn } from './attempts.ts';
 import { describeUpstream } from './contract.ts';
 
 const PERSON: FakePerson = {
@@ -38,13 +38,14 @@ describe('Google', () => {
   let google: Upstream;
   beforeAll(async () => {
     upstreams = await startFakeUpstream();
+    registerAttempts(upstreams);
     fake = upstreams.google;
   });
   afterAll(() => upstreams.close());
-  beforeEach(() => {
-    Object.assign(fake, { people: [PERSON], faults: {}, requests: [], idTokenFault: undefined });
-    Object.assign(fake, { shortIssuer: false, leaveOutOfIdToken: [] });
-    google = create();
+  beforeEach(async () => {
+    fake.reset();
+    fake.people = [PERSON];
+    google = await create();
   });
 
   const create = (options: Partial<GoogleOptions> = {}) =>
@@ -85,7 +86,7 @@ describe('Google', () => {
   });
 
   test('S-097 an algorithm that is not ours to choose is refused also where the published key names none', async () => {
-    google = create({
+    google = await create({
       async fetch(url, request) {
         const answer = await outbound(url, request);
         if (!String(url).includes('certs')) return answer;
@@ -115,7 +116,7 @@ describe('Google', () => {
 
     test('and has to be about the same person (OpenID Connect Core 5.3.2)', async () => {
       fake.leaveOutOfIdToken = ['name'];
-      const swapped = create({
+      const swapped = await create({
         async fetch(url, request) {
           const answer = await outbound(url, request);
           if (!String(url).includes('userinfo')) return answer;
@@ -127,7 +128,7 @@ describe('Google', () => {
 
     test('a flag of the one says nothing about an address of the other', async () => {
       fake.leaveOutOfIdToken = ['email_verified'];
-      const changed = create({
+      const changed = await create({
         async fetch(url, request) {
           const answer = await outbound(url, request);
           if (!String(url).includes('userinfo')) return answer;
@@ -145,7 +146,7 @@ describe('Google', () => {
     const MEMBER = { ...PERSON, hostedDomain: 'school.example' };
 
     test('S-102 only the claim lets in, whatever the address ends with', async () => {
-      google = create({ hostedDomains: ['school.example', 'college.example'] });
+      google = await create({ hostedDomains: ['school.example', 'college.example'] });
       expect(await identityOf(google, fake, MEMBER)).toMatchObject({ hostedDomain: 'school.example' });
       const outsiders = [
         PERSON,
@@ -161,7 +162,7 @@ describe('Google', () => {
 
     test('S-102 a hint is given: the one, any, or none', async () => {
       const hintOf = async (hostedDomains: string[]) =>
-        new URL(await create({ hostedDomains }).begin(attempt())).searchParams.get('hd');
+        new URL(await (await create({ hostedDomains })).begin(attempt())).searchParams.get('hd');
       expect(await hintOf(['school.example'])).toBe('school.example');
       expect(await hintOf(['school.example', 'college.example'])).toBe('*');
       expect(await hintOf([])).toBeNull();
@@ -230,7 +231,7 @@ describe('Google', () => {
 
     test('S-108 go on serving through an outage, for people and not for ever', async () => {
       let now = 0;
-      google = create({ now: () => now });
+      google = await create({ now: () => now });
       await signIn(google, fake);
       fake.faults = { keys: 'status_503' };
       now += 23 * 3_600_000;
@@ -241,7 +242,7 @@ describe('Google', () => {
 
     test('S-109 a new one works at once', async () => {
       let now = 0;
-      google = create({ now: () => now });
+      google = await create({ now: () => now });
       await signIn(google, fake);
       fake.rotateKeys();
       now += 30_000;
@@ -252,7 +253,7 @@ describe('Google', () => {
 
   test('by itself it goes to Google', async () => {
     const asked: string[] = [];
-    const real = createGoogle({
+    const real = await createGoogle({
       clientId: 'c',
       clientSecret: 's',
       keepsTokens: false,

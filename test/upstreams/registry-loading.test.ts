@@ -1,4 +1,5 @@
 import { expect, jest, test } from '@jest/globals';
+import type { ProviderSettings } from '../../src/upstreams/provider.ts';
 
 /** In the order in which they were loaded. Each has one home, which test/architecture.test.ts holds to. */
 const loaded: string[] = [];
@@ -23,10 +24,12 @@ watch('cockatiel', {
 test('what only a provider needs is loaded once that provider is configured, and no other', async () => {
   await import('../../src/app.ts');
   await import('../../src/cli/main.ts');
-  const { createUpstreams } = await import('../../src/upstreams/registry.ts');
+  const { providers } = await import('../../src/upstreams/registry.ts');
+  const { createUpstreams } = await import('../../src/upstreams/upstreams.ts');
   const fetch = () => Promise.reject(new Error('nobody is asked'));
-  const create = (settings: object) => createUpstreams({ settings, keepsTokens: false, fetch });
-  const client = { clientId: 'c', clientSecret: 's' };
+  const create = (settings: Record<string, ProviderSettings>) =>
+    createUpstreams({ providers, settings, keepsTokens: false, fetch });
+  const client = { clientId: 'c', clientSecret: 's', settings: {} };
 
   expect(await create({})).toEqual([]);
   expect(loaded).toEqual([]);

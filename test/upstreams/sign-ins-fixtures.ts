@@ -5,6 +5,8 @@ import { createUpstreamSignIns } from '../../src/upstreams/sign-ins.ts';
 import type { Attempt, Upstream, UpstreamOutcome } from '../../src/upstreams/upstream.ts';
 
 export const BY = { address: '192.0.2.7', requestId: 'r-1' };
+/** What tells the browser that left from another one. */
+export const BROWSER = 'browser-1';
 const silent = { info() {}, warn() {}, error() {} };
 
 /** An upstream without a network: it says what the test wants, and remembers who was brought to it. */
@@ -49,15 +51,15 @@ export function openNode(database: Database, options: { now?: () => number } = {
   const connections = createUpstreamConnections({ database, upstreams, audit });
 
   /** What the browser has in its address after the way there. */
-  async function begin(interaction: string, provider = 'google'): Promise<string> {
-    const begun = await signIns.begin({ provider, interaction, request: { freshSignIn: false } });
+  async function begin(interaction: string, provider = 'google', browser = BROWSER): Promise<string> {
+    const begun = await signIns.begin({ provider, interaction, browser, request: { freshSignIn: false } });
     if (begun.kind !== 'redirect') throw new Error(begun.kind);
     return new URL(begun.url).searchParams.get('state')!;
   }
 
   const finish = (interaction: string, state: string | undefined, provider = 'google') => {
     const response = new URLSearchParams({ code: 'c', ...(state !== undefined && { state }) });
-    return signIns.finish({ provider, interaction, response }, BY);
+    return signIns.finish({ provider, interaction, browser: BROWSER, response }, BY);
   };
 
   return { google, discord, signIns, connections, begin, finish, close: () => audit.close() };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { UpstreamOutcome } from '../../src/upstreams/upstream.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
-import { openNode } from './sign-ins-fixtures.ts';
+import { BROWSER, openNode } from './sign-ins-fixtures.ts';
 
 let database: TestDatabase;
 let node: ReturnType<typeof openNode>;
@@ -48,7 +49,7 @@ describe('the way there', () => {
 
   test('is unknown to a provider that is not configured', async () => {
     const request = { freshSignIn: false };
-    const begin = (provider: string) => node.signIns.begin({ provider, interaction: 'i-1', request });
+    const begin = (provider: string) => node.signIns.begin({ provider, interaction: 'i-1', browser: BROWSER, request });
     for (const provider of ['github', '', '__proto__', 'Google']) {
       expect(await begin(provider)).toEqual({ kind: 'unknown_provider' });
     }
@@ -68,7 +69,7 @@ describe('the way there', () => {
 describe('the way back', () => {
   test('brings to the upstream what was begun, word for word', async () => {
     const request = { loginHint: 'a@b.example', uiLocales: ['ko', 'en'], maxAge: 0, freshSignIn: true };
-    await node.signIns.begin({ provider: 'google', interaction: 'i-1', request });
+    await node.signIns.begin({ provider: 'google', interaction: 'i-1', browser: BROWSER, request });
     const [begun] = node.google.begun;
     expect(begun!.request).toEqual(request);
     expect(await node.finish('i-1', begun!.state)).toEqual({
@@ -156,7 +157,9 @@ describe('S-100 a connection that is disabled', () => {
     const state = await node.begin('i-1');
     expect(await node.connections.disable('google', BY)).toBe('done');
     const request = { freshSignIn: false };
-    expect(await node.signIns.begin({ provider: 'google', interaction: 'i-2', request })).toEqual({ kind: 'disabled' });
+    expect(await node.signIns.begin({ provider: 'google', interaction: 'i-2', browser: BROWSER, request })).toEqual({
+      kind: 'disabled',
+    });
     expect(await node.finish('i-1', state)).toEqual({ kind: 'disabled' });
     expect(node.google.finished).toEqual([]);
     expect(await rows()).toHaveLength(1);
@@ -231,4 +234,64 @@ test('S-175 what failed is on record, by codes alone; what worked or was cancell
     { provider: 'google', reason: 'refused', problem: '/token answered 401 invalid_client' },
   ]);
   expect(events[0]).toMatchObject({ type: 'upstream.sign_in_failed', address: '192.0.2.7', request_id: 'r-1' });
+});
+
+describe('a journey that shall prove the account of a link', () => {
+  async function finishWith(outcome: UpstreamOutcome) {
+    const journey = { provider: 'google', interaction: 'i-1', browser: BROWSER };
+    const begun = await node.signIns.begin({ ...journey, request: { freshSignIn: true }, link: 'the-link' });
+    const state = new URL((begun as { url: string }).url).searchParams.get('state')!;
+    node.google.outcome = () => outcome;
+    return node.signIns.finish({ ...journey, response: new URLSearchParams({ code: 'c', state }) }, {});
+  }
+
+  test('says which, and at which version of the connection', async () => {
+    await node.connections.disable('google', {});
+    await node.connections.enable('google', {});
+    const identity = { provider: 'google', subject: '1' };
+    expect(await finishWith({ kind: 'identified', identity })).toEqual({
+      ...{ kind: 'identified', identity, link: 'the-link', connectionVersion: 2 },
+    });
+  });
+
+  test.each<[UpstreamOutcome, object]>([
+    [{ kind: 'denied' }, { kind: 'denied' }],
+    [
+      { kind: 'failed', reason: 'refused' },
+      { kind: 'failed', reason: 'refused' },
+    ],
+    [
+      { kind: 'identified', identity: { provider: 'google', subject: '1', authTime: 1 } },
+      { kind: 'failed', reason: 'stale_sign_in' },
+    ],
+  ])('S-103 says which also when it proves nothing: %j', async (outcome, expected) => {
+    expect(await finishWith(outcome)).toEqual({ ...expected, link: 'the-link' });
+  });
+});
+
+describe('S-106 a provider that throws has failed, and it is recorded', () => {
+  const recorded = async () => {
+    await node.close();
+    const where = { type: 'upstream.sign_in_failed' };
+    const rows = await database.prisma.auditEvent.findMany({ where, orderBy: { id: 'desc' }, take: 1 });
+    return rows[0]?.details;
+  };
+
+  test('on the way back', async () => {
+    node.google.outcome = () => {
+      throw new TypeError('a mistake in it, with a secret');
+    };
+    const failure = { reason: 'invalid_response', problem: 'unexpected TypeError' };
+    expect(await node.finish('i-1', await node.begin('i-1'))).toEqual({ kind: 'failed', ...failure });
+    expect(await recorded()).toMatchObject(failure);
+  });
+
+  test('on the way there', async () => {
+    node.google.begin = async () => {
+      throw new TypeError('a mistake in it');
+    };
+    const journey = { provider: 'google', interaction: 'i-1', browser: BROWSER, request: { freshSignIn: false } };
+    expect(await node.signIns.begin(journey)).toEqual({ kind: 'failed' });
+    expect(await recorded()).toMatchObject({ problem: 'unexpected TypeError' });
+  });
 });

@@ -26,6 +26,12 @@ const app = createWebApp({
 });
 const server = app.listen(Number(PORT), () => console.log(`Web app on ${BASE_URL}, signing in at ${ISSUER}`));
 
+server.once('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EADDRINUSE') throw error;
+  console.error(`Port ${PORT} is in use by another process. Stop it, or set PORT.`);
+  process.exitCode = 1;
+});
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     server.close();

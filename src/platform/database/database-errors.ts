@@ -20,7 +20,7 @@ const UNAVAILABLE_CODES = new Set([
 ]);
 // node-postgres has no code for these.
 const UNAVAILABLE_TEXT =
-  /timeout exceeded when trying to connect|Connection terminated|Query read timeout|after calling end on the pool|connection error and is not queryable/;
+  /timeout exceeded when trying to connect|Connection terminated|Query read timeout|after calling end on the pool|is not queryable/;
 
 /**
  * Whether the database could not be asked in time, in contrast to having refused: worth a 503 and another try.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Pool, PoolClient } from 'pg';
 import { OperatorError } from '../operator-error.ts';
+import { liftQueryTimeout } from './bounded-client.ts';
 
 /** The number Prisma's own engine locks: whichever of the two migrates first, the other waits. */
 const PRISMA_ADVISORY_LOCK = 72707369;
@@ -23,18 +24,19 @@ interface Migration {
 /**
  * Applies what is missing, oldest first, one transaction each, and returns the names applied. Forward only.
  * The history table is Prisma's, row for row, so `prisma migrate deploy` works on the same database.
- * @throws OperatorError when an applied migration was changed, failed half-way elsewhere, is unknown to this release, or fails now
+ * @throws OperatorError when the database is of another program, an applied migration was changed, failed half-way elsewhere, is
+ * unknown to this release, or fails now
  */
 export async function migrate(pool: Pool, directory: string = migrationsDirectory): Promise<string[]> {
   const migrations = readMigrations(directory);
   const client = await pool.connect();
   let broken: Error | undefined;
+  // Waiting for another node's migration takes as long as that takes.
+  const restoreQueryTimeout = liftQueryTimeout(client);
   try {
-    // Waiting for another node's migration takes as long as that takes.
     await client.query('SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0');
     await client.query('SELECT pg_advisory_lock($1)', [PRISMA_ADVISORY_LOCK]);
     const missing = await findMissing(client, migrations);
-    if (missing.length) await createHistory(client);
     for (const migration of missing) await apply(client, migration);
     return missing.map(({ name }) => name);
   } finally {
@@ -46,6 +48,7 @@ export async function migrate(pool: Pool, directory: string = migrationsDirector
       .catch((error: Error) => {
         broken = error;
       });
+    restoreQueryTimeout();
     client.release(broken);
   }
 }
@@ -89,6 +92,7 @@ interface HistoryRow {
 async function findMissing(client: PoolClient, migrations: Migration[]): Promise<Migration[]> {
   const applied = new Map((await readHistory(client)).map((row) => [row.migration_name, row]));
   const known = new Set(migrations.map(({ name }) => name));
+  if (!migrations.some(({ name }) => applied.has(name))) await refuseForeign(client, migrations, [...applied.keys()]);
   for (const name of applied.keys()) {
     if (!known.has(name)) {
       throw new OperatorError(
@@ -111,9 +115,44 @@ async function findMissing(client: PoolClient, migrations: Migration[]): Promise
   });
 }
 
+/**
+ * Of a database that was never ours. What has other names may stay beside us, and other schemas are not looked at.
+ * @throws OperatorError when something there has a name that our first migrations would give
+ */
+async function refuseForeign(client: PoolClient, migrations: Migration[], applied: string[]): Promise<void> {
+  const taken = applied.length ? [] : await findTaken(client, migrations.flatMap(namesMadeBy));
+  if (!applied.length && !taken.length) return;
+  const sign = applied.length
+    ? `its migrations are of another program, ${applied[0]} for one`
+    : `it has "${taken[0]}", a name that Daemun uses, and no history of Daemun`;
+  const { rows } = await client.query<{ schema: string }>('SELECT current_schema() AS schema');
+  throw new OperatorError(
+    `Schema "${rows[0]!.schema}" is a database of something else: ${sign}. Nothing was changed. Choose another DATABASE_URL, ` +
+      'or another DATA_DIR if the database is embedded, or give Daemun an empty schema.',
+  );
+}
+
+/** Tables and types share their names. */
+function namesMadeBy({ sql }: Migration): string[] {
+  return [...sql.matchAll(/(?:^|;)\s*CREATE (?:TABLE|TYPE) (?:IF NOT EXISTS )?"?(\w+)"?/gim)].map(([, name]) => name!);
+}
+
+async function findTaken(client: PoolClient, names: string[]): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY ($1)
+     UNION SELECT typname FROM pg_type WHERE typnamespace = current_schema()::regnamespace AND typname = ANY ($1)
+     ORDER BY 1`,
+    [names],
+  );
+  return rows.map(({ name }) => name);
+}
+
 async function readHistory(client: PoolClient): Promise<HistoryRow[]> {
-  const { rows: found } = await client.query(`SELECT to_regclass('"_prisma_migrations"') IS NOT NULL AS exists`);
-  if (!found[0].exists) return [];
+  // Not `to_regclass`, which would also find that of another program in a later schema of the search path.
+  const { rows: found } = await client.query(
+    `SELECT FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = '_prisma_migrations'`,
+  );
+  if (!found.length) return [];
   const { rows } = await client.query<HistoryRow>(
     'SELECT migration_name, checksum, finished_at FROM "_prisma_migrations" WHERE rolled_back_at IS NULL',
   );
@@ -124,6 +163,7 @@ async function apply(client: PoolClient, { name, sql, checksum }: Migration): Pr
   try {
     await client.query('BEGIN');
     await client.query(`SET LOCAL lock_timeout = '${MIGRATION_LOCK_TIMEOUT}'`);
+    await createHistory(client);
     await client.query(sql);
     await client.query(
       `INSERT INTO "_prisma_migrations" (id, checksum, migration_name, finished_at, applied_steps_count)

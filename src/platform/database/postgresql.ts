@@ -1,33 +1,50 @@
 import pg from 'pg';
 import { OperatorError } from '../operator-error.ts';
+import { BoundedClient } from './bounded-client.ts';
 
 const OLDEST_SUPPORTED = 150_000;
 const STARTING_UP = '57P03';
 const STARTING_UP_PATIENCE = 30_000;
 
+/** More than any statement is given by the server, 15 s: whoever gets no answer by then gets none. */
+const QUERY_TIMEOUT = 17_000;
+
+/** After so long without a word the kernel asks whether the other side is there. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
+
 export interface PostgresqlPoolOptions {
   url: string;
   poolSize?: number;
+  /** Milliseconds. */
+  queryTimeout?: number;
 }
 
 /**
  * Timeouts as in SECURITY.md 2.2, so that a slow database makes requests fail and not pile up: one second for a connection, two for
- * a statement, half a second for a lock.
+ * a statement, half a second for a lock. The server sees to those; where it is not heard any more, each query ends here.
  */
-export function openPostgresqlPool({ url, poolSize = 10 }: PostgresqlPoolOptions): pg.Pool {
+export function openPostgresqlPool({
+  url,
+  poolSize = 10,
+  queryTimeout = QUERY_TIMEOUT,
+}: PostgresqlPoolOptions): pg.Pool {
   const pool = new pg.Pool({
+    Client: BoundedClient,
     connectionString: url,
     max: poolSize,
     application_name: 'daemun',
     connectionTimeoutMillis: 1_000,
     idleTimeoutMillis: 60_000,
-    keepAlive: true,
+    ...KEEP_ALIVE,
+    query_timeout: queryTimeout,
     statement_timeout: 2_000,
     lock_timeout: 500,
     idle_in_transaction_session_timeout: 10_000,
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => {});
+  // So would one in use, of which its query has told already.
+  pool.on('connect', (client) => void client.on('error', () => {}));
   return pool;
 }
 

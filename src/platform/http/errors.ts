@@ -6,7 +6,6 @@ import {
   internalError,
   isAppError,
   methodNotAllowed,
-  methodUnknown,
   notFound,
   payloadTooLarge,
   unavailable,
@@ -87,12 +86,11 @@ function answerProblem(ctx: Context, error: AppError): void {
   ctx.type = 'application/problem+json';
 }
 
-/** Routers leave 404, 405 and 501 without a body. */
+/** Routers leave 404 and 405 without a body. */
 function unansweredError(ctx: Context): AppError | undefined {
   if (ctx.res.headersSent || ctx.respond === false || (ctx.body !== undefined && ctx.body !== null)) return undefined;
   if (ctx.status === 404) return notFound();
   if (ctx.status === 405) return methodNotAllowed();
-  if (ctx.status === 501) return methodUnknown();
   return undefined;
 }
 

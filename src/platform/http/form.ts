@@ -23,7 +23,8 @@ export async function parseForm(ctx: Context, { limit = BODY_LIMIT }: { limit?: 
   return form;
 }
 
-function requireFormType(headers: IncomingMessage['headers']): void {
+/** @throws AppError unsupported_media_type, saying what is wrong with it */
+export function requireFormType(headers: IncomingMessage['headers']): void {
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
   if (type.trim() !== 'application/x-www-form-urlencoded') throw unsupportedMediaType();
   for (const parameter of parameters) {
@@ -32,7 +33,8 @@ function requireFormType(headers: IncomingMessage['headers']): void {
       throw unsupportedMediaType('Send the form as UTF-8.');
   }
   const encoding = headers['content-encoding'];
-  if (encoding && encoding !== 'identity') throw unsupportedMediaType('Send the form without content encoding.');
+  if (encoding && encoding.toLowerCase() !== 'identity')
+    throw unsupportedMediaType('Send the form without content encoding.');
 }
 
 /**

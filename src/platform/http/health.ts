@@ -1,5 +1,9 @@
 import type { Middleware } from 'koa';
 
+export function nameHealthRoute(path: string): string | undefined {
+  return path === '/healthz' || path === '/readyz' ? path.slice(1) : undefined;
+}
+
 /**
  * `/healthz`: the process lives. `/readyz`: it can do its work and is not stopping. Before the host check, because load balancers
  * ask by address.

@@ -1,5 +1,6 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** A whole request, body included, must have arrived by then. */
 const REQUEST_TIMEOUT = 10_000;
@@ -7,6 +8,8 @@ const REQUEST_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 65_000;
 const DRAIN_TIMEOUT = 25_000;
 const IDLE_CHECK = 100;
+/** How long a connection that was refused may still send. */
+const LINGER = 1_000;
 
 export interface HttpServer {
   /** The port that was given, also when 0 was asked for. */
@@ -20,6 +23,7 @@ export function createHttpServer(listener: RequestListener): HttpServer {
     { requestTimeout: REQUEST_TIMEOUT, headersTimeout: REQUEST_TIMEOUT, keepAliveTimeout: KEEP_ALIVE_TIMEOUT },
     listener,
   );
+  server.on('clientError', refuse);
   return {
     listen: (at) =>
       new Promise((resolve, reject) => {
@@ -40,4 +44,46 @@ async function drain(server: Server): Promise<void> {
   });
   clearTimeout(impatience);
   clearInterval(tidying);
+}
+
+/**
+ * What could not even be read as a request. What it still sends is dropped for a moment: closing at once would often reset the
+ * connection before the answer was read.
+ */
+function refuse(error: Error, socket: Duplex): void {
+  if (socket.writableEnded) return;
+  // Node's own name for the response under way. In the middle of one there is no place for another.
+  const { _httpMessage: response } = socket as { _httpMessage?: ServerResponse | null };
+  if (!socket.writable || response?.headersSent || (error as NodeJS.ErrnoException).code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  socket.end(refusalOf(error));
+  setTimeout(() => socket.destroy(), LINGER).unref();
+}
+
+/** The whole answer, as it goes over the wire. */
+export function refusalOf(error: Error): string {
+  const [status, text] = refusal((error as NodeJS.ErrnoException).code);
+  return [
+    `HTTP/1.1 ${status}`,
+    'Connection: close',
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Cache-Control: no-store',
+    'X-Content-Type-Options: nosniff',
+    '',
+    text,
+  ].join('\r\n');
+}
+
+function refusal(code: string | undefined): [status: string, text: string] {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return ['431 Request Header Fields Too Large', "The request's address or headers are too long.\n"];
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return ['408 Request Timeout', 'The request took too long to arrive.\n'];
+    default:
+      return ['400 Bad Request', 'The request is not valid HTTP.\n'];
+  }
 }

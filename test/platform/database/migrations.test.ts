@@ -14,6 +14,12 @@ import { runChild } from './child.ts';
 const server = process.env.TEST_POSTGRES_URL;
 const schema = `migrations_${randomBytes(6).toString('hex')}`;
 
+/** As Prisma makes it. */
+const HISTORY = `CREATE TABLE "_prisma_migrations" (
+  "id" VARCHAR(36) PRIMARY KEY NOT NULL, "checksum" VARCHAR(64) NOT NULL, "finished_at" TIMESTAMPTZ,
+  "migration_name" VARCHAR(255) NOT NULL, "logs" TEXT, "rolled_back_at" TIMESTAMPTZ,
+  "started_at" TIMESTAMPTZ NOT NULL DEFAULT now(), "applied_steps_count" INTEGER NOT NULL DEFAULT 0)`;
+
 let lite: PGlite | undefined;
 let pool: Pool;
 let directory: string;
@@ -153,6 +159,77 @@ describe('refused, and nothing changes', () => {
     await expect(pendingMigrations(pool, directory)).rejects.toThrow(message);
     expect(await tables()).toEqual(['_prisma_migrations', 'first', 'second']);
   });
+});
+
+describe('S-177 the database of another program is refused, and nothing is left in it', () => {
+  const message = /is a database of something else.*DATABASE_URL.*DATA_DIR.*empty schema/;
+
+  test.each<[string, string, string[]]>([
+    ['with a table of a name of ours', 'CREATE TABLE second (other text)', ['second']],
+    ['with a view of a name of ours', 'CREATE TABLE x (); CREATE VIEW first AS SELECT 1', ['x']],
+    ['with a type of a name of ours', `CREATE TYPE kind AS ENUM ('a')`, []],
+    [
+      'which also uses Prisma',
+      `CREATE TABLE other (); ${HISTORY}; INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at)
+       VALUES ('x', 'x', '0_theirs', now())`,
+      ['_prisma_migrations', 'other'],
+    ],
+    ['with an empty history', `CREATE TABLE first (); ${HISTORY}`, ['_prisma_migrations', 'first']],
+  ])('%s', async (_what, sql, before) => {
+    write('2_second', `CREATE TYPE "kind" AS ENUM ('b'); CREATE TABLE IF NOT EXISTS "second" (id int);`);
+    await pool.query(sql);
+    await expect(migrate(pool, directory)).rejects.toMatchObject({
+      forOperator: true,
+      message: expect.stringMatching(message),
+    });
+    await expect(pendingMigrations(pool, directory)).rejects.toThrow(message);
+    expect(await tables()).toEqual(before);
+  });
+
+  test('by the product’s own names', async () => {
+    await pool.query('CREATE TABLE users (id int)');
+    await expect(migrate(pool)).rejects.toThrow(/"users".*Nothing was changed/);
+    expect(await tables()).toEqual(['users']);
+  });
+
+  test('but what has other names, or is in another schema, is nobody’s business', async () => {
+    const other = `${schema}_other`;
+    try {
+      await pool.query(`CREATE TABLE their_own (); CREATE SCHEMA ${other}; CREATE TABLE ${other}.first ()`);
+      expect(await migrate(pool, directory)).toEqual(['1_first', '2_second']);
+    } finally {
+      await pool.query(`DROP SCHEMA IF EXISTS ${other} CASCADE`);
+    }
+  });
+
+  test('nor is a history in a schema that is only looked into after ours', async () => {
+    const other = `${schema}_other`;
+    const options = `-c search_path=${schema},${other}`;
+    const both = server ? new pg.Pool({ connectionString: server, options }) : pool;
+    try {
+      await pool.query(`CREATE SCHEMA ${other}; SET search_path TO ${other}; ${HISTORY};
+        INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', '0_theirs');
+        SET search_path TO ${schema}`);
+      if (!server) await pool.query(`SET search_path TO ${schema}, ${other}`);
+      expect(await migrate(both, directory)).toEqual(['1_first', '2_second']);
+      expect(await tables()).toContain('_prisma_migrations');
+    } finally {
+      if (server) await both.end();
+      else await pool.query(`SET search_path TO ${schema}`);
+      await pool.query(`DROP SCHEMA IF EXISTS ${other} CASCADE`);
+    }
+  });
+});
+
+test('an empty history, which a start that failed may have left, is begun', async () => {
+  await pool.query(HISTORY);
+  expect(await migrate(pool, directory)).toEqual(['1_first', '2_second']);
+});
+
+test('a first migration that fails leaves no history behind', async () => {
+  write('1_first', 'INSERT INTO nowhere VALUES (1);');
+  await expect(migrate(pool, directory)).rejects.toThrow(/^Migration 1_first failed and was rolled back/);
+  expect(await tables()).toEqual([]);
 });
 
 test('a migration that fails leaves nothing of itself, keeps those before it, and can be repaired', async () => {

@@ -64,7 +64,6 @@ test.each([
   ['misdirected', appErrors.misdirected(), 421],
   ['too_many_requests', appErrors.tooManyRequests(3), 429],
   ['internal', appErrors.internalError(new Error('why')), 500],
-  ['method_unknown', appErrors.methodUnknown(), 501],
   ['unavailable', appErrors.unavailable(3), 503],
 ])('%s is answered to programs as problem details (RFC 9457)', async (code, error, status) => {
   const answer = await answerTo(error);
@@ -176,7 +175,6 @@ test('a wait is whole seconds and at least one', async () => {
 test.each([
   ['/nowhere', 404, 'not_found'],
   ['/status?code=405', 405, 'method_not_allowed'],
-  ['/status?code=501', 501, 'method_unknown'],
 ])('%s, left unanswered, is answered as %i', async (path, status, code) => {
   const answer = await server.ask(path);
   expect([answer.status, JSON.parse(answer.body).code]).toEqual([status, code]);

@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
-import { expect, test } from '@jest/globals';
-import { createHttpServer } from '../../../src/platform/http/server.ts';
+import { connect, type Socket } from 'node:net';
+import { describe, expect, test } from '@jest/globals';
+import { createHttpServer, refusalOf } from '../../../src/platform/http/server.ts';
 
 function get(port: number, path: string, agent: Agent): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -52,4 +53,87 @@ test('a port that is taken is an error of listening', async () => {
 
 test('closing a server that never listened is fine', async () => {
   await createHttpServer(() => {}).close();
+});
+
+describe('what is no request that can be answered gets a short answer in words', () => {
+  const answerTo = async (text: string, act: (socket: Socket) => void = () => {}): Promise<string> => {
+    const server = createHttpServer((_req, res) => res.end('served'));
+    const port = await server.listen({ host: '127.0.0.1', port: 0 });
+    const socket = connect(port, '127.0.0.1');
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      answer += chunk;
+    });
+    socket.on('error', () => {});
+    socket.write(text);
+    act(socket);
+    await new Promise((resolve) => socket.once('close', resolve));
+    // Whatever it was, the next one is served.
+    expect(await get(port, '/', new Agent())).toBe('served');
+    await server.close();
+    return answer;
+  };
+
+  test.each<[string, string, string, RegExp]>([
+    [
+      'too long an address',
+      `GET /?${'x'.repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+      '431 Request Header Fields Too Large',
+      /address or headers are too long/,
+    ],
+    [
+      'too long headers',
+      `GET / HTTP/1.1\r\nHost: a\r\nCookie: ${'x'.repeat(20_000)}\r\n\r\n`,
+      '431 Request Header Fields Too Large',
+      /address or headers are too long/,
+    ],
+    [
+      'headers that go on and on',
+      `GET / HTTP/1.1\r\nHost: a\r\nCookie: ${'x'.repeat(2_000_000)}\r\n\r\n`,
+      '431 Request Header Fields Too Large',
+      /address or headers are too long/,
+    ],
+    ['no HTTP', 'hello\r\n\r\n', '400 Bad Request', /not valid HTTP/],
+    ['a header without a name', 'GET / HTTP/1.1\r\n: x\r\n\r\n', '400 Bad Request', /not valid HTTP/],
+  ])('%s', async (_what, text, status, words) => {
+    const [head, body] = (await answerTo(text)).split('\r\n\r\n') as [string, string];
+    expect(head).toContain(`HTTP/1.1 ${status}\r\n`);
+    expect(head).toContain('\r\nContent-Type: text/plain; charset=utf-8\r\n');
+    expect(head).toContain(`\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`);
+    expect(head).toMatch(/\r\nConnection: close(?:\r\n|$)/);
+    expect(body).toMatch(words);
+    expect(body).not.toContain('xxx');
+  });
+
+  test('an answer that has begun is cut off and not mixed with another', async () => {
+    const server = createHttpServer((_req, res) => {
+      res.writeHead(200, { 'Content-Length': 100 });
+      res.write('begun');
+    });
+    const port = await server.listen({ host: '127.0.0.1', port: 0 });
+    const socket = connect(port, '127.0.0.1');
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      answer += chunk;
+      if (answer.endsWith('begun')) socket.write('hello\r\n\r\n');
+    });
+    socket.on('error', () => {});
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(answer).toMatch(/begun$/);
+    await server.close();
+  });
+
+  test('who is gone before it is answered harms nobody', async () => {
+    expect(await answerTo('hello\r\n\r\n', (socket) => socket.resetAndDestroy())).toBe('');
+  });
+
+  test.each([
+    ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+    ['HPE_HEADER_OVERFLOW', 431],
+    ['HPE_INVALID_METHOD', 400],
+    [undefined, 400],
+  ])('%s is %s', (code, status) => {
+    expect(refusalOf(Object.assign(new Error('x'), { code }))).toContain(`HTTP/1.1 ${status} `);
+  });
 });

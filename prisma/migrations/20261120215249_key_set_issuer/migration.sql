@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "key_set_version" ADD COLUMN     "issuer" TEXT;

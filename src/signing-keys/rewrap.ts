@@ -1,0 +1,117 @@
+import type { Pool } from 'pg';
+import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { KeyEncryption, Sealed } from './envelope.ts';
+import { NODE_GONE } from './key-nodes.ts';
+import { OWN_TABLES, type SealedTable } from './sealed-table.ts';
+
+const BATCH = 100;
+const LOCK_TIMEOUT = '55P03';
+const ATTEMPTS = 20;
+
+export interface RewrapOptions {
+  database: { pool: Pick<Pool, 'query'> };
+  keyEncryption: KeyEncryption;
+  audit: Pick<Audit, 'queue'>;
+  /** What else is sealed with the same key, beside signing keys and server secrets. */
+  tables?: readonly SealedTable[];
+  batch?: number;
+}
+
+/** One that serves, and the key-encryption keys that it has: it seals with the first. */
+export interface NodeKeys {
+  id: string;
+  kekIds: string[];
+}
+
+export type RewrapOutcome =
+  /** By table, how many rows were sealed under another key. */
+  | { kind: 'done'; kekId: string; rows: Record<string, number>; damaged: string[]; sealElsewhere: NodeKeys[] }
+  /** These serve and could open nothing any more. Nothing further was changed. */
+  | { kind: 'refused'; kekId: string; nodes: NodeKeys[] };
+
+/**
+ * Wraps the data key of every sealed row anew under the first key-encryption key, while everybody goes on. Each row changes only
+ * if it is still as it was read, so this may be repeated, run in several places at once and be killed at any moment: what is
+ * left is under a key that all nodes still have. The secrets themselves are neither changed nor written.
+ */
+export function createRewrap({ database, keyEncryption, audit, tables = [], batch = BATCH }: RewrapOptions) {
+  const { kekId } = keyEncryption;
+  const { pool } = database;
+
+  async function rewrapTable(sealedTable: SealedTable, damaged: string[]): Promise<number | 'refused'> {
+    const { table, key, uses = [], ciphertext } = sealedTable;
+    const place = key.join(', ');
+    const read = `
+      SELECT ${[...key, ...uses].join(', ')}, ${ciphertext} AS ciphertext, wrapped_data_key AS "wrappedDataKey", kek_id AS "kekId"
+      FROM ${table} WHERE kek_id <> $1 AND ${ciphertext} IS NOT NULL AND ($2::text[] IS NULL
+        OR (${place}) > (${key.map((_, index) => `($2::text[])[${index + 1}]`).join(', ')}))
+      ORDER BY ${place} LIMIT ${batch}`;
+    const write = `
+      UPDATE ${table} SET wrapped_data_key = $1, kek_id = $2
+      WHERE wrapped_data_key = $3 AND kek_id = $4 AND ${key.map((column, index) => `${column} = $${index + 5}`).join(' AND ')}`;
+    let after: string[] | null = null;
+    for (let count = 0; ; ) {
+      // Before each batch: a node may have started meanwhile.
+      if ((await nodesWithout()).length > 0) return 'refused';
+      const { rows }: { rows: (Sealed & Record<string, string>)[] } = await pool.query(read, [kekId, after]);
+      for (const row of rows) {
+        const id = key.map((column) => row[column]!);
+        const rewrapped = tryToRewrap(row, sealedTable.identityOf([...id, ...uses.map((column) => row[column]!)]));
+        if (!rewrapped) damaged.push(`${table} ${id.join(' ')}`);
+        else {
+          const { rowCount } = await patiently(() =>
+            pool.query(write, [rewrapped.wrappedDataKey, kekId, row.wrappedDataKey, row.kekId, ...id]),
+          );
+          count += rowCount ?? 0;
+        }
+      }
+      if (rows.length < batch) return count;
+      after = key.map((column) => rows.at(-1)![column]!);
+    }
+  }
+
+  function tryToRewrap(sealed: Sealed, identity: string): Sealed | undefined {
+    try {
+      return keyEncryption.rewrap(sealed, identity);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async function liveNodes(): Promise<NodeKeys[]> {
+    const { rows } = await pool.query<NodeKeys>(
+      `SELECT id::text AS id, kek_ids AS "kekIds" FROM key_set_nodes
+       WHERE seen_at > clock_timestamp() - make_interval(secs => $1) ORDER BY seen_at DESC, id`,
+      [NODE_GONE],
+    );
+    return rows;
+  }
+
+  const nodesWithout = async () => (await liveNodes()).filter(({ kekIds }) => !kekIds.includes(kekId));
+
+  return async function rewrap(by: AuditContext): Promise<RewrapOutcome> {
+    const damaged: string[] = [];
+    const rows: Record<string, number> = {};
+    for (const table of [...OWN_TABLES, ...tables]) {
+      const count = await rewrapTable(table, damaged);
+      if (count === 'refused') return { kind: 'refused', kekId, nodes: await nodesWithout() };
+      rows[table.table] = count;
+    }
+    await audit.queue.keysRewrapped({ kekId, rows }, by);
+    const sealElsewhere = (await liveNodes()).filter(({ kekIds }) => kekIds[0] !== kekId);
+    return { kind: 'done', kekId, rows, damaged, sealElsewhere };
+  };
+}
+
+/** A key that is just changing is locked for a moment. */
+async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if ((error as { code?: string }).code !== LOCK_TIMEOUT || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+export type Rewrap = ReturnType<typeof createRewrap>;

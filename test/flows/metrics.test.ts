@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { startWholeService, type WholeService } from '../support/whole-service.ts';
+
+const root = new URL('../../', import.meta.url);
+
+let whole: WholeService;
+let secret: string;
+beforeAll(async () => {
+  whole = await startWholeService();
+  const created = await whole.services.clients.create(
+    { id: 'machine', name: 'Machine', metadata: { grant_types: ['client_credentials'], response_types: [] } },
+    { actor: 'test' },
+  );
+  if (created.kind !== 'created') throw new Error(JSON.stringify(created));
+  secret = created.secret!;
+}, 240_000);
+afterAll(() => whole.close(), 60_000);
+
+async function figures(): Promise<string> {
+  return (await fetch(whole.metricsUrl)).text();
+}
+
+/** Events are counted once their rows are stored, which answers do not wait for. */
+async function figuresWith(...lines: string[]): Promise<string> {
+  for (let tries = 0; ; tries++) {
+    const text = await figures();
+    const missing = lines.filter((line) => !text.split('\n').includes(line));
+    if (missing.length === 0) return text;
+    if (tries >= 200) expect([missing, text]).toEqual([[], text]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function askForToken(password: string, grantType: string): Promise<number> {
+  const answer = await fetch(`${whole.issuer}/token`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(`machine:${password}`).toString('base64')}` },
+    body: new URLSearchParams({ grant_type: grantType }),
+  });
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+test('what happens at the token endpoint is counted, and what strangers write is not repeated', async () => {
+  expect(await askForToken(secret, 'client_credentials')).toBe(200);
+  expect(await askForToken('wrong', 'client_credentials')).toBe(401);
+  expect(await askForToken(secret, 'made-up-by-a-stranger')).toBe(400);
+  const text = await figuresWith(
+    'daemun_tokens_issued_total{grant_type="client_credentials",kind="access_token"} 1',
+    'daemun_tokens_refused_total{error="invalid_client"} 1',
+    'daemun_events_total{type="token.issued"} 1',
+    'daemun_events_total{type="token.refused"} 2',
+    // The playground's is the other.
+    'daemun_events_total{type="client.created"} 2',
+    'daemun_http_requests_total{route="token",method="POST",status="200"} 1',
+    'daemun_http_requests_total{route="token",method="POST",status="401"} 1',
+    'daemun_http_request_seconds_count{route="token"} 3',
+  );
+  expect(text).not.toContain('made-up');
+  expect(text).not.toContain('machine');
+}, 60_000);
+
+test('requests are counted by the names of their routes', async () => {
+  const paths = [
+    '/.well-known/jwks.json',
+    '/.well-known/openid-configuration',
+    '/healthz',
+    '/',
+    '/setup/some-token',
+    '/interaction/somebody',
+    `/authorize/${'x'.repeat(43)}`,
+    '/wp-login.php',
+    '/Token',
+  ];
+  for (const path of paths) await (await fetch(`${whole.issuer}${path}`, { redirect: 'manual' })).arrayBuffer();
+  const routes = ['jwks', 'discovery', 'healthz', '/', '/setup/:token', '/interaction/:uid', 'resume'];
+  const text = await figuresWith(
+    ...routes.map((route) => `daemun_http_request_seconds_count{route="${route}"} 1`),
+    'daemun_http_request_seconds_count{route="other"} 2',
+  );
+  expect(text).not.toContain('some');
+}, 60_000);
+
+async function known(): Promise<Map<string, string>> {
+  const types = (await figures()).matchAll(/^# TYPE (\w+) (\w+)$/gm);
+  return new Map([...types].map(([, name, type]) => [name!, type!]));
+}
+
+test('every expression of the dashboard asks for metrics that exist', async () => {
+  const names = new Set<string>();
+  for (const [name, type] of await known()) {
+    for (const part of type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']) names.add(name + part);
+  }
+  const dashboard = JSON.parse(readFileSync(new URL('docs/grafana/daemun.json', root), 'utf8'));
+  const asked = dashboard.panels.flatMap(({ targets = [] }: { targets?: { expr: string }[] }) =>
+    targets.map(({ expr }) => [expr, expr.match(/\b(?:daemun|process|nodejs)_\w+/g) ?? []]),
+  );
+  expect(asked.length).toBeGreaterThan(15);
+  const wrong = asked.filter(([, used]: [string, string[]]) => !used.length || !used.every((name) => names.has(name)));
+  expect(wrong).toEqual([]);
+});
+
+test('docs/metrics.md has every metric of ours, and no other', async () => {
+  const page = readFileSync(new URL('docs/metrics.md', root), 'utf8');
+  const written = [...page.matchAll(/^\| `(daemun_\w+)/gm)].map(([, name]) => name!);
+  const ours = [...(await known()).keys()].filter((name) => name.startsWith('daemun_'));
+  expect(written.toSorted()).toEqual(ours.toSorted());
+});
