@@ -8,6 +8,7 @@ import {
   proveByPassword,
   redeem,
   signInWith,
+  untilOffered,
   visitProvider,
 } from '../support/flow-federation.ts';
 import {
@@ -163,6 +164,7 @@ describe('S-094 S-103 an account without a password that is connected to another
     const { back } = await proveAt('google', link, person.subject);
     await service.services.upstreamConnections.disable('discord', {});
     await service.services.upstreamConnections.enable('discord', {});
+    await untilOffered(service, 'discord', true);
     expect((await link.begun.browser.open(back.href)).url.pathname).toMatch(/\/google\/link-spent$/);
     expect(await providersOf()).toEqual(['google']);
   });
@@ -203,6 +205,7 @@ describe('S-100 S-103 what proved the account goes between its sign-in and the l
     });
     await upstreamConnections.enable('google', {});
     expect(await tracesOf(service)).toEqual(before);
+    await untilOffered(service, 'google', true);
     expect(await providersOf()).toEqual(['google']);
   });
 
