@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 import { OperatorError } from '../platform/operator-error.ts';
 import type { SecretText } from '../platform/secret-text.ts';
 import { createKeyEncryption, type KeyEncryption } from './envelope.ts';
+import { listNodes, type Queryable } from './key-nodes.ts';
 import { OWN_TABLES, type SealedTable } from './sealed-table.ts';
 
 const FILE = 'key-encryption.key';
@@ -83,11 +84,6 @@ export function assertCanOpen(kekIds: readonly string[], needed: readonly string
   );
 }
 
-/** Anything that runs a query: the pool, or the connection of a transaction. */
-interface Queryable {
-  query(text: string): Promise<{ rows: unknown[] }>;
-}
-
 /** The key-encryption keys that something is sealed under. What is erased needs none. */
 export async function findKekIds(database: Queryable, tables: readonly SealedTable[] = []): Promise<string[]> {
   const selects = [...OWN_TABLES, ...tables].map(
@@ -97,11 +93,12 @@ export async function findKekIds(database: Queryable, tables: readonly SealedTab
   return (rows as { kek_id: string }[]).map((row) => row.kek_id);
 }
 
+/** Shorter than until a node counts as gone: one that was just replaced may not keep its successor from starting. */
+const SERVES = 60;
+
 async function findBlindNodes(database: Queryable, kekId: string): Promise<string[]> {
-  const { rows } = await database.query(
-    `SELECT id::text AS id, kek_ids AS "kekIds" FROM key_set_nodes WHERE seen_at > now() - interval '1 minute' ORDER BY id`,
-  );
-  return (rows as { id: string; kekIds: string[] }[]).flatMap(({ id, kekIds }) => (kekIds.includes(kekId) ? [] : [id]));
+  const nodes = await listNodes(database, SERVES);
+  return nodes.flatMap(({ id, kekIds }) => (kekIds.includes(kekId) ? [] : [id]));
 }
 
 /**

@@ -1,5 +1,10 @@
 import type { Pool } from 'pg';
 
+/** Anything that runs a query: the pool, or the connection of a transaction. */
+export interface Queryable {
+  query(text: string): Promise<{ rows: unknown[] }>;
+}
+
 /** A node that serves, and how far it has followed. */
 export interface NodeRecord {
   id: string;
@@ -15,13 +20,13 @@ export const NODE_GONE = 180;
 
 const FORGOTTEN = 24 * 60 * 60;
 
-export async function listNodes(pool: Pool): Promise<NodeRecord[]> {
-  const { rows } = await pool.query<NodeRecord>(
+/** Who was seen in the last so many seconds. */
+export async function listNodes(database: Queryable, seconds = NODE_GONE): Promise<NodeRecord[]> {
+  const { rows } = await database.query(
     `SELECT id::text, version, kek_ids AS "kekIds", extract(epoch FROM clock_timestamp() - seen_at)::float8 AS "seenAgo"
-     FROM key_set_nodes WHERE seen_at > clock_timestamp() - make_interval(secs => $1) ORDER BY id`,
-    [NODE_GONE],
+     FROM key_set_nodes WHERE seen_at > clock_timestamp() - make_interval(secs => ${seconds}) ORDER BY id`,
   );
-  return rows;
+  return rows as NodeRecord[];
 }
 
 /** Says that this node is there; nodes that were not for a day are forgotten. */

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { KeyEncryption, Sealed } from './envelope.ts';
-import { NODE_GONE } from './key-nodes.ts';
+import { listNodes } from './key-nodes.ts';
 import { OWN_TABLES, type SealedTable } from './sealed-table.ts';
 
 const BATCH = 100;
@@ -78,14 +78,7 @@ export function createRewrap({ database, keyEncryption, audit, tables = [], batc
     }
   }
 
-  async function liveNodes(): Promise<NodeKeys[]> {
-    const { rows } = await pool.query<NodeKeys>(
-      `SELECT id::text AS id, kek_ids AS "kekIds" FROM key_set_nodes
-       WHERE seen_at > clock_timestamp() - make_interval(secs => $1) ORDER BY seen_at DESC, id`,
-      [NODE_GONE],
-    );
-    return rows;
-  }
+  const liveNodes = async (): Promise<NodeKeys[]> => (await listNodes(pool)).map(({ id, kekIds }) => ({ id, kekIds }));
 
   const nodesWithout = async () => (await liveNodes()).filter(({ kekIds }) => !kekIds.includes(kekId));
 
