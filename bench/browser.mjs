@@ -34,6 +34,17 @@ export function openBrowser(connection, origin) {
         throw new Error(`choosing a password at ${url} ended with ${status}: ${text().slice(0, 600)}`);
       }
     },
+    /** Opens the page with the sign-in form; answers what fills it in and sends it, as often as one likes. */
+    async openSignIn(url) {
+      let response = await load(url);
+      for (let step = 0; step < MAX_STEPS && header(response, 'location'); step++) {
+        url = new URL(header(response, 'location'), url).href;
+        response = await load(url);
+      }
+      const form = findForm(response.text(), url);
+      if (!form) throw new Error(`no sign-in form at ${url}: ${response.status}`);
+      return (email, password) => load(form.action, { ...form.hidden, email, password });
+    },
     /** Follows redirects and fills in the sign-in form until the browser would leave for `redirectUri`; answers that URL. */
     async signIn(url, { login, password, redirectUri }) {
       let response = await load(url);

@@ -12,13 +12,17 @@ process.on('message', (job) => {
   );
 });
 
-async function run({ scenario: name, target, connections, seconds }) {
+/** `rate`: iterations a second in all, begun at their time whether the ones before are answered or not; otherwise one after the other. */
+async function run({ scenario: name, target, connections, seconds, rate, change }) {
   const scenario = scenarios.find((one) => one.name === name);
-  const key = `${name} ${target.origin}`;
+  const key = `${name} ${target.origin} ${connections} ${change ? Object.values(change)[0].length : ''}`;
   const workers = await Promise.all(
-    Array.from({ length: scenario.connections ?? connections }, async (_, index) => {
+    Array.from({ length: rate ? connections : (scenario.connections ?? connections) }, async (_, index) => {
       const connection = openConnection(target.origin);
-      return { connection, state: kept.get(key)?.[index] ?? (await scenario.prepare(connection, target, index)) };
+      return {
+        connection,
+        state: kept.get(key)?.[index] ?? (await scenario.prepare(connection, { ...target, ...change }, index)),
+      };
     }),
   );
   kept.set(
@@ -28,12 +32,20 @@ async function run({ scenario: name, target, connections, seconds }) {
   // Only now does the clock of the caller start: preparation is not measured.
   await process.send({ ready: true });
   const latencies = [];
+  const statuses = {};
   const start = performance.now();
   const end = start + seconds * 1000;
   await Promise.all(
-    workers.map(async ({ connection, state }) => {
-      for (let begin = performance.now(); begin < end; ) {
-        await scenario.iterate(connection, state);
+    workers.map(async ({ connection, state }, index) => {
+      for (let turn = 0, begin = performance.now(); begin < end; turn++) {
+        if (rate) {
+          // Whoever is late counts from when it should have begun.
+          begin = start + ((turn * workers.length + index) * 1000) / rate;
+          if (begin >= end) break;
+          await new Promise((resolve) => setTimeout(resolve, Math.max(0, begin - performance.now())));
+        }
+        const status = await scenario.iterate(connection, state);
+        if (status) statuses[status] = (statuses[status] ?? 0) + 1;
         const now = performance.now();
         latencies.push(now - begin);
         begin = now;
@@ -44,5 +56,11 @@ async function run({ scenario: name, target, connections, seconds }) {
   for (const { connection } of workers) connection.close();
   latencies.sort((a, b) => a - b);
   const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];
-  return { iterations: latencies.length, perSecond: latencies.length / (elapsed / 1000), p50: at(0.5), p99: at(0.99) };
+  return {
+    iterations: latencies.length,
+    perSecond: latencies.length / (elapsed / 1000),
+    p50: at(0.5),
+    p99: at(0.99),
+    statuses,
+  };
 }

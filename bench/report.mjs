@@ -13,6 +13,13 @@ export function printScenario({ title, sides }) {
   printTable(['', 'CPU ms [range]', 'database', 'per second', 'p50 ms', 'p99 ms'], rows);
 }
 
+export function printCondition({ title, ...figures }) {
+  console.log(`\n${title}`);
+  for (const [name, value] of Object.entries(figures)) {
+    console.log(`  ${name}: ${typeof value === 'number' ? value.toFixed(2) : JSON.stringify(value)}`);
+  }
+}
+
 /** Every target that this run measured, with the figure and what it reaches. Answers how many "must" were missed. */
 export function printTargets(measured) {
   const results = targets

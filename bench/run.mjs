@@ -1,10 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { conditions } from './conditions.mjs';
 import { measureHash } from './hash.mjs';
 import { startPostgres } from './postgres.mjs';
 import { cpuMs, rssMiB } from './processes.mjs';
-import { printScenario, printTargets } from './report.mjs';
+import { printCondition, printScenario, printTargets } from './report.mjs';
 import { scenarios } from './scenarios.mjs';
 import { choosePasswords, jwtResource, redirectUri, resources, seed } from './seed.mjs';
 import { freePort, startHelper, startLoader, startService } from './servers.mjs';
@@ -35,11 +36,20 @@ export async function run({ quick, only, embedded, profile, rounds, seconds, res
     running.push(loader);
 
     for (const scenario of scenarios) {
-      if (only && !only.includes(scenario.name)) continue;
+      if (only ? !only.includes(scenario.name) : scenario.sides.length === 0) continue;
       const figures = await measureScenario(scenario, sides, loader, { rounds, seconds });
       if (scenario.name === 'password') figures.hashMs = await measureHash(BCRYPT_COST, scenario.connections);
       measured[scenario.name] = { title: scenario.title, ...figures };
       printScenario(measured[scenario.name]);
+    }
+    for (const condition of conditions.filter(({ name }) => only?.includes(name))) {
+      // Of the same issuer there can be one at a time.
+      await service.stop();
+      const figures = await condition.measure(
+        conditionTools({ environment, postgres, service: sides.service, sides, loader, rounds, seconds }),
+      );
+      measured[condition.name] = { title: condition.title, ...figures };
+      printCondition(measured[condition.name]);
     }
     if (measured.start) measured.start.loadedMiB = rssMiB([service.pid]);
     printMemory(measured.start);
@@ -71,6 +81,8 @@ async function serviceEnvironment(directory, postgres) {
     LOG_LEVEL: 'error',
     DAEMUN_BCRYPT_COST: String(BCRYPT_COST),
     DAEMUN_SIGN_INS_PER_ADDRESS: '1000000',
+    DAEMUN_SIGN_IN_PAGES_PER_ADDRESS: '1000000',
+    DAEMUN_TOKEN_REQUESTS_PER_CLIENT: '1000000',
     DAEMUN_TOKEN_FAILURES_PER_CLIENT: '1000000',
     DAEMUN_TOKEN_FAILURES_PER_ADDRESS: '1000000',
     DAEMUN_STRANGERS_PER_ADDRESS: '1000000',
@@ -118,20 +130,50 @@ async function fetchDocuments(issuer) {
   return documents;
 }
 
+/** What `conditions.mjs` is given. */
+function conditionTools({ environment, postgres, service, sides, loader, rounds, seconds }) {
+  return {
+    environment,
+    databaseUrl: postgres?.url,
+    rounds,
+    seconds,
+    async withService(variables, act) {
+      const started = await startService({ ...environment, ...variables });
+      service.pids = [started.pid];
+      try {
+        return await act(started);
+      } finally {
+        await started.stop();
+      }
+    },
+    async compare(names, options = {}) {
+      const figures = {};
+      for (const name of names) {
+        const scenario = scenarios.find((one) => one.name === name);
+        figures[name] = await measureScenario(scenario, sides, loader, { rounds, seconds, ...options });
+      }
+      return figures;
+    },
+    once: (scenario, side, options, by = loader) => measureOnce(scenario, sides[side], by, options),
+  };
+}
+
+async function measureOnce(scenario, { target, pids, databasePids = [] }, loader, options) {
+  const spent = () => [cpuMs(pids), cpuMs(databasePids)];
+  let before = [0, 0];
+  const result = await loader.measure({ scenario, target, ...options }, () => {
+    before = spent();
+  });
+  const [ofProcess, ofDatabase] = spent().map((value, index) => (value - before[index]) / result.iterations);
+  return { ...result, cpuMs: ofProcess + ofDatabase, databaseMs: ofDatabase };
+}
+
 /** All sides in turn, round by round, so that a busy neighbour hits them alike. Ratios are medians of pairs. */
-async function measureScenario(scenario, all, loader, { rounds, seconds }) {
+async function measureScenario(scenario, all, loader, { rounds, ...options }) {
   const samples = Object.fromEntries(scenario.sides.map((side) => [side, []]));
   for (let round = -1; round < rounds; round++) {
     for (const side of scenario.sides) {
-      const { target, pids, databasePids = [] } = all[side];
-      const spent = () => [cpuMs(pids), cpuMs(databasePids)];
-      let before = [0, 0];
-      const job = { scenario: scenario.name, target, connections: CONNECTIONS, seconds };
-      const result = await loader.measure(job, () => {
-        before = spent();
-      });
-      const [ofProcess, ofDatabase] = spent().map((value, index) => (value - before[index]) / result.iterations);
-      const sample = { ...result, cpuMs: ofProcess + ofDatabase, databaseMs: ofDatabase };
+      const sample = await measureOnce(scenario.name, all[side], loader, { connections: CONNECTIONS, ...options });
       // The first round warms both up.
       if (round >= 0) samples[side].push(sample);
     }

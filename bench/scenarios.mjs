@@ -78,6 +78,32 @@ export const scenarios = [
       await signInForTokens(connection, target, target.loginClient, worker);
     },
   },
+  {
+    name: 'cc-many-clients',
+    title: 'client_credentials, opaque, each request by another client',
+    sides: [],
+    prepare: async (_connection, target, worker) => ({
+      next: worker * 7,
+      requests: target.clients?.map((client) =>
+        tokenRequest({ ...target, client }, { grant_type: 'client_credentials' }),
+      ),
+    }),
+    async iterate(connection, state) {
+      await exchangePrepared(connection, state.requests[state.next++ % state.requests.length]);
+    },
+  },
+  {
+    name: 'password-guesses',
+    title: 'passwords of people who do not exist',
+    sides: [],
+    prepare: async (connection, target) =>
+      openBrowser(connection, target.origin).openSignIn(authorizationUrl(target, target.loginClient, pkce())),
+    async iterate(_connection, guess) {
+      const { status } = await guess(`${randomBytes(9).toString('hex')}@bench.example`, 'one of many guesses');
+      if (status !== 422 && status !== 503) throw new Error(`a guess was answered by ${status}`);
+      return status;
+    },
+  },
 ];
 
 function document(name, title, urlOf) {

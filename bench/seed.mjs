@@ -33,6 +33,20 @@ export async function seed(environment, count) {
   }
 }
 
+/** More clients, while no service runs on the database. */
+export async function seedClients(environment, count) {
+  const services = await openServices(loadConfig(providers, environment));
+  try {
+    const clients = [];
+    for (let index = 0; index < count; index++) {
+      clients.push(await createClient(services, `client ${index}`, ['client_credentials']));
+    }
+    return clients;
+  } finally {
+    await services.close();
+  }
+}
+
 /** As people do, on the page. */
 export async function choosePasswords(origin, users) {
   const connection = openConnection(origin);
@@ -48,7 +62,11 @@ async function createClient(services, name, grantTypes) {
       name: `Bench ${name}`,
       isFirstParty: true,
       resources: Object.keys(resources),
-      metadata: { redirect_uris: [redirectUri], grant_types: grantTypes, id_token_signed_response_alg: 'ES256' },
+      metadata: {
+        ...(grantTypes.includes('authorization_code') && { redirect_uris: [redirectUri] }),
+        grant_types: grantTypes,
+        id_token_signed_response_alg: 'ES256',
+      },
     },
     BY,
   );

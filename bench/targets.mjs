@@ -38,6 +38,16 @@ export const targets = [
     ambitious: 5.5,
   },
   {
+    id: 'P13',
+    scenario: 'hash-share',
+    what: 'hash / CPU of the sign-in',
+    of: ({ hashMs, cpuMs }) => hashMs / cpuMs,
+    must: 0.85,
+    ambitious: 0.92,
+    atLeast: true,
+  },
+  { id: 'P14', scenario: 'saturation', what: 'discovery p99, ms', of: ({ p99 }) => p99, must: 50, ambitious: 20 },
+  {
     id: 'P15',
     scenario: 'start',
     what: 'first 200, ms',
@@ -46,7 +56,32 @@ export const targets = [
     ambitious: 600,
   },
   { id: 'P16', scenario: 'start', what: 'idle RSS, MiB', of: ({ idleMiB }) => idleMiB, must: 160, ambitious: 120 },
+  {
+    id: 'P17',
+    scenario: 'memory',
+    what: 'RSS, ten times the requests',
+    of: ({ ratio }) => ratio,
+    must: 1.15,
+    ambitious: 1.05,
+  },
+  ...['cc-opaque', 'introspection'].map((name) => of('P19', 'rows', `${name} at 10⁶ rows`, name, 1.15, 1.08)),
+  of('P20', 'clients', '2,000 clients / 50', 'ratio', 1.1, 1.03),
+  ...['cc-opaque', 'cc-jwt'].map((name) => of('P21', 'processes', `${name}, CPU of 2 / 1`, name, 1.15, 1.05)),
+  ...['code-flow', 'cc-jwt'].flatMap((name) =>
+    ['p50', 'p99'].map((share) => ({
+      id: 'P22',
+      scenario: 'latency',
+      what: `${name} ${share} / engine`,
+      of: (figures) => figures[name][share],
+      must: 3,
+      ambitious: 2,
+    })),
+  ),
 ];
+
+function of(id, scenario, what, figure, must, ambitious) {
+  return { id, scenario, what, of: (figures) => figures[figure], must, ambitious };
+}
 
 function toEngine(id, scenario, must, ambitious) {
   return { id, scenario, what: 'CPU / engine', of: ({ cpuToEngine }) => cpuToEngine, must, ambitious };

@@ -1,6 +1,7 @@
 // `npm run bench`: measures the service beside the bare engine. See bench/README.md.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { conditions } from '../bench/conditions.mjs';
 import { scenarios } from '../bench/scenarios.mjs';
 import { prepare, requireNode, root } from './prepare.mjs';
 
@@ -8,7 +9,8 @@ const USAGE = `npm run bench -- [options]
 
   --quick               two short rounds, for a first look
   --only <scenario>     may be repeated: discovery, jwks, cc-opaque, cc-jwt, refresh, introspection, userinfo,
-                        code-flow, code-flow-refresh, password, start
+                        code-flow, code-flow-refresh, password, start; and, only when named, because they take
+                        minutes: hash-share, saturation, memory, rows, clients, processes, latency
   --embedded            the embedded database in place of PostgreSQL (the targets are those of PostgreSQL)
   --profile             also write a CPU profile of the service, to be opened in a browser's developer tools
   --rounds <number>     7
@@ -56,7 +58,8 @@ if (values.help) {
 }
 
 function findProblem() {
-  const names = ['start', ...scenarios.map(({ name }) => name)];
+  const measured = [...scenarios.filter(({ sides }) => sides.length > 0), ...conditions];
+  const names = ['start', ...measured.map(({ name }) => name)];
   const unknown = values.only?.find((name) => !names.includes(name));
   if (unknown) return `There is no scenario ${unknown}.`;
   const wrong = ['rounds', 'seconds'].find((name) => values[name] !== undefined && !(Number(values[name]) > 0));

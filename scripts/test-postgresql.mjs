@@ -102,7 +102,7 @@ async function waitUntilReady(url) {
 }
 
 /** Somebody other than root to run the server as, or undefined when we are not root. */
-function unprivilegedUser() {
+export function unprivilegedUser() {
   if (process.getuid?.() !== 0) return undefined;
   const users = readFileSync('/etc/passwd', 'utf8')
     .split('\n')

@@ -19,6 +19,7 @@ const ON_POSTGRESQL = [
   'test/cli',
   'test/browser',
   'test/platform',
+  'test/faults',
 ];
 const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -45,6 +46,7 @@ await check('Lint', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
 
 const chromium = process.env.CHROMIUM_PATH ?? findProgram(CHROMIUM);
 if (!chromium) leaveOut('Browser tests', 'no Chromium was found (CHROMIUM_PATH, or `chromium` on the path)');
+if (!findProgram(['redis-server'])) leaveOut('Tests of Redis', 'no `redis-server` was found on the path');
 const environment = { ...process.env, ...(chromium && { CHROMIUM_PATH: chromium }) };
 
 await jest('Tests on the embedded database', [], { ...environment, TEST_POSTGRES_URL: '' });

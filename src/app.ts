@@ -1,7 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import Koa from 'koa';
 import { claimsOf } from './accounts/claims.ts';
 import { createAccountsCleanUp } from './accounts/clean-up.store.ts';
 import { createSignIn } from './accounts/sign-in.ts';
+import { throttlePolicyOf } from './accounts/sign-in-throttle.ts';
+import { createObservations } from './audit/observations.ts';
 import { openControlSocket } from './cli/control-socket.ts';
 import { createCommandExecutor } from './cli/execute.ts';
 import { createClientsCleanUp } from './clients/clean-up.store.ts';
@@ -13,23 +16,34 @@ import { registerPlayground, retirePlayground } from './interactions/playground-
 import { createProtocolScreens } from './interactions/protocol-screens.ts';
 import { loadScreens } from './interactions/screens.ts';
 import { callbackPath } from './interactions/upstream-paths.ts';
+import { watchAvailability } from './platform/database/availability.ts';
+import { refuseWhileAway } from './platform/http/away.ts';
 import { requestContext } from './platform/http/context.ts';
 import { createCsrf } from './platform/http/csrf.ts';
 import { errors } from './platform/http/errors.ts';
-import { health, nameHealthRoute } from './platform/http/health.ts';
+import { createReadiness, health, nameHealthRoute } from './platform/http/health.ts';
 import { hostCheck } from './platform/http/host-check.ts';
 import { metricsListener } from './platform/http/metrics-server.ts';
+import { createOutbound } from './platform/http/outbound.ts';
+import { shedOverload } from './platform/http/overload.ts';
 import { plainPaths } from './platform/http/paths.ts';
+import { noteRefusals } from './platform/http/refusals.ts';
 import { measureRequests } from './platform/http/request-metrics.ts';
 import { securityHeaders } from './platform/http/security-headers.ts';
 import { createHttpServer } from './platform/http/server.ts';
-import { periodically } from './platform/periodically.ts';
-import { createRateLimits, limitByAddress } from './platform/rate-limits.ts';
+import { MAIL } from './platform/mail/outgoing-mail.ts';
+import { createSmtpDelivery } from './platform/mail/smtp.ts';
+import { createOutboxCleanUp } from './platform/outbox/clean-up.ts';
+import { startDeliveries } from './platform/outbox/deliveries.ts';
+import { limitByAddress } from './platform/rate-limits.ts';
 import type { Service } from './platform/run-service.ts';
+import { type Job, startScheduler } from './platform/scheduler/scheduler.ts';
+import { traceOutbound } from './platform/tracing/trace-methods.ts';
+import { traceRequests } from './platform/tracing/trace-requests.ts';
 import { createArtifactStore } from './provider/adapter.ts';
 import { createIdentityProvider } from './provider/provider.ts';
 import { createPublicFetch } from './provider/public-fetch.ts';
-import { isForPrograms, nameProtocolRoute } from './provider/routes.ts';
+import { isForPrograms, isPublished, nameProtocolRoute } from './provider/routes.ts';
 import { openServices, type Services } from './services.ts';
 import { claimKeys } from './signing-keys/key-issuer.ts';
 import { reportKeys } from './signing-keys/key-metrics.ts';
@@ -38,9 +52,10 @@ import { createUpstreamsCleanUp } from './upstreams/clean-up.store.ts';
 import { createUpstreamSignIns } from './upstreams/sign-ins.ts';
 import { createTokenVault } from './upstreams/token-vault.ts';
 
-const CLEAN_UP_INTERVAL = 60_000;
-const FORGET_INTERVAL = 10 * 60_000;
-const RETENTION_INTERVAL = 60 * 60_000;
+/** Seconds. */
+const CLEAN_UP_INTERVAL = 60;
+const FORGET_INTERVAL = 10 * 60;
+const RETENTION_INTERVAL = 60 * 60;
 const CLEAN_UP_BATCH = 500;
 
 /** Builds everything that has a lifetime, from the inside out: the one place that says what is made of what. */
@@ -71,16 +86,33 @@ export async function createServiceOn(services: Services, config: Config): Promi
 
 async function createServiceWith(keyView: KeyView, services: Services, config: Config): Promise<Service> {
   const { issuer, production } = config;
-  const { logger, metrics, database, secrets, audit, accounts, oneTimeLinks, sessions, clients, resourceServers } =
-    services;
+  const {
+    logger,
+    metrics,
+    tracing,
+    database,
+    limits,
+    secrets,
+    audit,
+    accounts,
+    oneTimeLinks,
+    sessions,
+    clients,
+    resourceServers,
+  } = services;
 
   reportKeys(metrics, keyView);
+  const observations = createObservations({
+    logger,
+    metrics,
+    providers: services.upstreams.map(({ provider }) => provider),
+  });
+  observations.keysLoaded(keyView.current());
   const artifactStore = createArtifactStore({
     pool: database.pool,
     refreshSuccessorKey: secrets.refreshSuccessorKey,
     refreshGrace: config.lifetimes.refreshGrace,
   });
-  const limits = createRateLimits(config.limits);
   const signIn = createSignIn({
     database,
     audit,
@@ -88,6 +120,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     passwords: services.passwords,
     peppers: secrets.peppers,
     addressLimit: limits.signIn,
+    throttlePolicy: throttlePolicyOf(config.limits.account),
   });
   const screens = loadScreens({
     branding: config.branding,
@@ -109,7 +142,10 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     limits,
     screens: createProtocolScreens({ screens, accounts }),
     uiLocales: screens.messages.locales,
-    fetch: createPublicFetch({ allowLoopback: config.dangerouslyFetchFromLoopback }),
+    fetch: createPublicFetch(
+      traceOutbound(tracing, createOutbound({ allowLoopback: config.dangerouslyFetchFromLoopback })),
+    ),
+    observations,
     onUnknownKid: metrics.counter(
       'daemun_unknown_kid_total',
       'ID token hints signed by a key that is not ours, or not any more.',
@@ -123,6 +159,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     } finally {
       // A secret that cannot be opened here is no reason to go on with a key that was revoked.
       await identityProvider.replaceKeys(set);
+      observations.keysLoaded(set);
     }
   });
   const upstreams = createUpstreamSignIns({
@@ -130,6 +167,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     upstreams: services.upstreams,
     audit,
     callbackUrl: (provider) => `${issuer}${callbackPath(provider)}`,
+    onIdentified: observations.upstreamAnswered,
   });
   const tokenVault = createTokenVault({ pool: database.pool, encryption: services.keyEncryption });
   await (config.playground ? registerPlayground(clients, issuer) : retirePlayground(clients));
@@ -147,77 +185,111 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     federation: services.federation,
     ...(config.upstreams.keepsTokens && { tokenVault }),
     csrf: createCsrf({ key: secrets.csrfKey, issuer }),
-    limitSignIns: limitByAddress('sign-in pages', config.limits.signInPerAddressPerMinute, 60),
-    limitDepartures: limitByAddress('upstream departures', config.limits.strangersPerAddressPerMinute, 60),
-    // Each sign-in comes by two addresses.
-    limitReturns: limitByAddress('upstream returns', 2 * config.limits.strangersPerAddressPerMinute, 60),
+    limitSignIns: limitByAddress(limits.signInPages),
+    limitDepartures: limitByAddress(limits.upstreamDepartures),
+    limitReturns: limitByAddress(limits.upstreamReturns),
     setupNeeded: async () => !(await accounts.hasAdministrator()),
     fetchPicture: createPictureFetcher({ allowLoopback: !production }),
-    ...(!production && { mail: services.mail }),
+    ...(services.mailbox && { mail: services.mailbox }),
   });
 
-  const state = { stopping: false };
+  const state = { listening: false, stopping: false };
+  const nameRoute = (path: string, method: string) =>
+    nameHealthRoute(path) ?? nameProtocolRoute(path) ?? namePageRoute(routes, path, method);
   const koa = new Koa();
   koa.silent = true;
   koa.use(requestContext(config));
   koa.use(securityHeaders({ issuer }));
-  const isReady = async () =>
-    !state.stopping && keyView.isReady().ready && (await database.pool.query('SELECT 1')).rowCount === 1;
-  koa.use(health({ isReady }));
-  koa.use(errors({ renderError: createErrorScreens(screens).appError, logger }));
+  const availability = watchAvailability(database, logger);
+  const checks = { database: availability.check, keys: () => keyView.isReady().ready };
+  koa.use(health({ isReady: createReadiness({ isStopping: () => state.stopping, checks, metrics, logger }) }));
+  koa.use(errors({ renderError: createErrorScreens(screens).appError, logger, nameRoute }));
   koa.use(hostCheck(issuer, isForPrograms));
   koa.use(plainPaths());
+  koa.use(refuseWhileAway(availability.isAway));
   koa.use(identityProvider.middleware);
   koa.use(routes.routes());
   koa.use(routes.allowedMethods());
   const handle = koa.callback();
-  const nameRoute = (path: string, method: string) =>
-    nameHealthRoute(path) ?? nameProtocolRoute(path) ?? namePageRoute(routes, path, method);
-  const server = createHttpServer(
-    measureRequests(metrics, nameRoute, (req, res) => {
+  const isProbe = (path: string) => nameHealthRoute(path) !== undefined;
+  const answer = shedOverload(
+    {
+      requests: config.serving.mostRequests,
+      delay: config.serving.mostEventLoopDelay,
+      isSpared: (path) => isProbe(path) || isPublished(path),
+      isForPrograms,
+      isDatabaseAway: availability.isAway,
+      onSlow: () => void availability.check(),
+      onEnd: noteRefusals({ ...config, nameRoute, tell: observations.permissionRefused }),
+      metrics,
+      logger,
+    },
+    (req, res) => {
       if (!identityProvider.answer(req, res)) void handle(req, res);
-    }),
+    },
   );
+  const traced = traceRequests(tracing, { ...config, nameRoute, isLeftOut: isProbe }, answer);
+  const server = createHttpServer(measureRequests(metrics, nameRoute, traced));
   const metricsServer = config.metrics && createHttpServer(metricsListener({ metrics, token: config.metrics.token }));
 
-  const stopCleanUp = periodically('clean-up', CLEAN_UP_INTERVAL, () => deleteAllExpired(artifactStore), logger);
-  const stopForgetting = periodically('forgetting guesses', FORGET_INTERVAL, () => signIn.forgetStrangers(), logger);
   const removals = [
     createAccountsCleanUp({ pool: database.pool, sessionLifetime: config.lifetimes.session }),
     createClientsCleanUp(database),
     createUpstreamsCleanUp(database),
+    createOutboxCleanUp(database),
   ];
-  const stopRemoving = periodically('removing what ended', RETENTION_INTERVAL, () => removeAll(removals), logger);
+  const jobs: Job[] = [
+    { name: 'clean-up', every: CLEAN_UP_INTERVAL, run: (signal) => deleteAllExpired(artifactStore, signal) },
+    { name: 'forgetting-guesses', every: FORGET_INTERVAL, run: () => signIn.forgetStrangers() },
+    { name: 'retention', every: RETENTION_INTERVAL, run: (signal) => removeAll(removals, signal) },
+  ];
   const controlSocket =
     config.database.kind === 'embedded'
       ? await openControlSocket({ directory: config.database.directory, execute: createCommandExecutor(services) })
       : undefined;
-  const setup = await oneTimeLinks.createSetup();
+  const setup = config.offersSetup ? await oneTimeLinks.createSetup() : undefined;
+  const scheduler = startScheduler({ database, jobs, logger, metrics });
+  const deliveries = startDeliveries({
+    database,
+    encryption: services.keyEncryption,
+    outbox: services.outbox,
+    handlers: { ...(config.mail && { [MAIL]: createSmtpDelivery({ ...config.mail, limit: limits.mailToRecipient }) }) },
+    logger,
+    metrics,
+  });
 
   return {
+    shutdownDelay: 1000 * config.serving.shutdownDelay,
     ...(setup && { setupLink: `${issuer}/setup/${setup.token}` }),
-    ...(!production && { mailboxUrl: `${issuer}/mailbox` }),
+    ...(services.mailbox && { mailboxUrl: `${issuer}/mailbox` }),
     async listen() {
       await server.listen(config.listen);
-      if (config.metrics) await metricsServer?.listen({ host: config.listen.host, port: config.metrics.port });
+      state.listening = true;
+      const metricsPort = config.metrics?.port;
+      if (metricsPort !== undefined) await metricsServer?.listen({ host: config.listen.host, port: metricsPort });
       return { url: issuer };
     },
-    async close() {
-      state.stopping = true;
+    async close({ isReplaced = false } = {}) {
+      state.stopping = !isReplaced;
+      server.endKeepAlive();
+      if (state.listening && !isReplaced) await pause(1000 * config.serving.shutdownDelay);
       await controlSocket?.close();
       await server.close();
       await metricsServer?.close();
-      await Promise.all([stopCleanUp(), stopForgetting(), stopRemoving(), keyView.close()]);
+      await Promise.all([scheduler.close(), deliveries.close(), keyView.close(), availability.close()]);
       await services.close();
     },
   };
 }
 
 /** In small batches, so that nobody waits long for a lock. */
-async function deleteAllExpired(store: { deleteExpired(limit: number): Promise<number> }): Promise<void> {
-  while ((await store.deleteExpired(CLEAN_UP_BATCH)) === CLEAN_UP_BATCH);
+async function deleteAllExpired(
+  store: { deleteExpired(limit: number): Promise<number> },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted && (await store.deleteExpired(CLEAN_UP_BATCH)) === CLEAN_UP_BATCH);
 }
 
-async function removeAll(removals: (() => Promise<boolean>)[]): Promise<void> {
-  for (const remove of removals) while (await remove());
+async function removeAll(removals: (() => Promise<boolean>)[], signal: AbortSignal): Promise<void> {
+  for (const remove of removals) while (!signal.aborted && (await remove()));
 }

@@ -13,13 +13,24 @@ import type { KeyAdministration } from './cli/command.ts';
 import { type Clients, createClients } from './clients/clients.ts';
 import { createResourceServers, type ResourceServers } from './clients/resource-servers.ts';
 import type { Config } from './config/config.ts';
+import type { Accelerator } from './platform/accelerator/accelerator.ts';
+import { openAccelerator } from './platform/accelerator/open.ts';
 import type { Database } from './platform/database/database.ts';
 import { openPreparedDatabase } from './platform/database/prepare.ts';
 import { retryConflicts } from './platform/database/statement-batch.ts';
 import { createOutbound } from './platform/http/outbound.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
-import { createMailbox, type Mailbox } from './platform/mail.ts';
+import type { Mail } from './platform/mail/mail.ts';
+import { createMailbox, type Mailbox } from './platform/mail/mailbox.ts';
+import { createOutgoingMail } from './platform/mail/outgoing-mail.ts';
 import { createMetrics, type Metrics, noMetrics } from './platform/metrics.ts';
+import { createOutbox, type Outbox } from './platform/outbox/outbox.ts';
+import { OUTBOX_EFFECTS } from './platform/outbox/sealed-payload.ts';
+import { createRateLimits, type RateLimits } from './platform/rate-limits.ts';
+import { traceDatabase } from './platform/tracing/trace-database.ts';
+import { traceMethods, traceOutbound } from './platform/tracing/trace-methods.ts';
+import { traceRedis } from './platform/tracing/trace-redis.ts';
+import { createTracing, noTracing, type Tracing } from './platform/tracing/tracing.ts';
 import {
   endAccountAccess,
   endClientAccess,
@@ -41,12 +52,18 @@ import { UPSTREAM_TOKENS } from './upstreams/token-vault.ts';
 import type { Upstream } from './upstreams/upstream.ts';
 import { createUpstreams } from './upstreams/upstreams.ts';
 
+/** What others seal with the key-encryption key. */
+const SEALED_TABLES = [UPSTREAM_TOKENS, OUTBOX_EFFECTS];
+
 /** Everything that needs no HTTP: what the server and the command line have in common. */
 export interface Services {
   issuer: string;
   logger: Logger;
   metrics: Metrics;
+  tracing: Tracing;
   database: Database;
+  accelerator: Accelerator;
+  limits: RateLimits;
   keyEncryption: KeyEncryption;
   secrets: ServerSecrets;
   keyPolicy: KeyPolicy;
@@ -54,7 +71,9 @@ export interface Services {
   secretStore: SecretStore;
   keys: KeyAdministration;
   audit: Audit;
-  mail: Mailbox;
+  outbox: Outbox;
+  /** Where mail is kept instead of being sent. Never in production. */
+  mailbox?: Mailbox;
   passwords: Passwords;
   accounts: Accounts;
   oneTimeLinks: OneTimeLinks;
@@ -68,23 +87,38 @@ export interface Services {
   close(): Promise<void>;
 }
 
-/** @throws OperatorError when the database or its key is not fit to work with; everything opened is closed again */
-export async function openServices(config: Config): Promise<Services> {
+/**
+ * `logger`: for tests that read what is logged.
+ * @throws OperatorError when the database or its key is not fit to work with; everything opened is closed again
+ */
+export async function openServices(
+  config: Config,
+  logger: Logger = createLogger({ level: config.logLevel, production: config.production }),
+): Promise<Services> {
   const { issuer, production } = config;
-  const logger = createLogger({ level: config.logLevel, production });
-  const database = await openPreparedDatabase({ location: config.database, production });
+  const tracing = config.tracing ? await createTracing(config.tracing, logger) : noTracing;
+  const database = await openPreparedDatabase({
+    location: config.database,
+    production,
+    warn: (text) => logger.warn(text),
+  });
+  traceDatabase(tracing, database.pool);
+  const stopTracingRedis = traceRedis(tracing);
+  let accelerator: Accelerator | undefined;
   try {
     const keyEncryption = await loadKeyEncryption({
       directory: config.keysDirectory,
       value: config.keyEncryptionKey,
       production,
       database,
-      tables: [UPSTREAM_TOKENS],
+      tables: SEALED_TABLES,
       warn: (text) => logger.warn(text),
     });
     const secrets = await openSecrets({ database, keyEncryption, warn: (text) => logger.warn(text) });
     const serviceName = config.branding.name;
     const metrics = config.metrics ? await createMetrics() : noMetrics;
+    accelerator = await openAccelerator({ redis: config.redis, secret: secrets.csrfKey, logger, metrics });
+    const limits = createRateLimits(config.limits, accelerator.counter);
     const count = countEvents(metrics, { providers: providers.map(({ name }) => name) });
     const audit = createAudit({ database, logger, count });
     const keyPolicy = { ...DEFAULT_KEY_POLICY, ...config.keys };
@@ -101,11 +135,11 @@ export async function openServices(config: Config): Promise<Services> {
     const keys: KeyAdministration = {
       store: keyStore,
       secrets: secretStore,
-      rewrap: createRewrap({ database, keyEncryption, audit, tables: [UPSTREAM_TOKENS] }),
+      rewrap: createRewrap({ database, keyEncryption, audit, tables: SEALED_TABLES }),
       policy: keyPolicy,
       kekIds: keyEncryption.kekIds,
       move: (by) => moveKeys({ database, issuer, keyStore }, by),
-      kekIdsInUse: () => findKekIds(database.pool, [UPSTREAM_TOKENS]),
+      kekIdsInUse: () => findKekIds(database.pool, SEALED_TABLES),
       async endSessionsUsedSince({ kid, since }, by, within) {
         const end = async (tx: Transaction) => {
           const sessionsEnded = await endSessionsUsedSince(tx, since);
@@ -117,16 +151,20 @@ export async function openServices(config: Config): Promise<Services> {
         return retryConflicts(() => database.prisma.$transaction(alone, { timeout: 60_000 }));
       },
     };
-    const mail = createMailbox({ database });
+    const outbox = createOutbox({ database, encryption: keyEncryption });
+    const mailbox = config.mail || production ? undefined : createMailbox({ database });
+    const mail: Mail = mailbox ?? createOutgoingMail({ outbox });
     const notify = createNotifications({ mail, serviceName });
-    const passwords = createPasswords({
+    const ownPasswords = createPasswords({
       database,
       peppers: secrets.peppers,
       reloadPeppers: () => secrets.reload(),
       logger,
       serviceName,
+      processes: config.workers,
       ...config.passwords,
     });
+    const passwords = traceMethods(tracing, ownPasswords, { hash: 'password.hash', verify: 'password.verify' });
     const endAccess = endAccountAccess;
     const accounts = createAccounts({ database, audit, passwords, notify, endAccess });
     const oneTimeLinks = createOneTimeLinks({ database, audit, passwords, notify, endAccess });
@@ -138,7 +176,7 @@ export async function openServices(config: Config): Promise<Services> {
       providers,
       settings,
       keepsTokens,
-      fetch: createOutbound({ allowLoopback: standInAt !== undefined }),
+      fetch: traceOutbound(tracing, createOutbound({ allowLoopback: standInAt !== undefined })),
       ...(standInAt !== undefined && { standInAt }),
     });
     const upstreamConnections = createUpstreamConnections({ database, upstreams, audit });
@@ -151,13 +189,16 @@ export async function openServices(config: Config): Promise<Services> {
       displayName: (provider) => upstreams.find((upstream) => upstream.provider === provider)?.displayName ?? provider,
       isConfigured: (provider) => upstreams.some((upstream) => upstream.provider === provider),
     });
-    const clients = createClients({ database, audit, endClientAccess });
-    const resourceServers = createResourceServers({ database, audit, issuer });
+    const clients = createClients({ database, audit, endClientAccess, accelerator });
+    const resourceServers = createResourceServers({ database, audit, issuer, accelerator });
     return {
       issuer,
       logger,
       metrics,
+      tracing,
       database,
+      accelerator,
+      limits,
       keyEncryption,
       secrets,
       keyPolicy,
@@ -165,7 +206,8 @@ export async function openServices(config: Config): Promise<Services> {
       secretStore,
       keys,
       audit,
-      mail,
+      outbox,
+      ...(mailbox && { mailbox }),
       passwords,
       accounts,
       oneTimeLinks,
@@ -179,11 +221,17 @@ export async function openServices(config: Config): Promise<Services> {
       async close() {
         await sessions.close();
         await audit.close();
+        await accelerator?.close();
         await database.close();
+        stopTracingRedis();
+        await tracing.close();
       },
     };
   } catch (error) {
+    await accelerator?.close();
     await database.close();
+    stopTracingRedis();
+    await tracing.close();
     throw error;
   }
 }

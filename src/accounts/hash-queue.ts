@@ -1,8 +1,10 @@
+import { availableParallelism } from 'node:os';
+
 /** Weight of the newest duration in the running average. */
 const NEWEST = 0.2;
 
 export interface HashQueueOptions {
-  /** Hashes at once. More than two delay token signatures, which share their threads. */
+  /** Hashes at once. */
   concurrency?: number;
   /** Milliseconds of work that may wait. */
   patience?: number;
@@ -26,8 +28,20 @@ export interface HashQueue {
   statistics(): { taken: number; running: number };
 }
 
+/** More would delay token signatures, which share their threads. */
+const MOST_AT_ONCE = 2;
+
+/** Hashes that one of so many processes may compute at once, so that all of them together keep to the cores there are. */
+export function hashesAtOnce(processes: number, cores: number = availableParallelism()): number {
+  return Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(cores / processes)));
+}
+
 /** Bounds the work of password hashing per process: what does not fit is told so at once. S-123 */
-export function createHashQueue({ concurrency = 2, patience = 2_000, expected }: HashQueueOptions): HashQueue {
+export function createHashQueue({
+  concurrency = MOST_AT_ONCE,
+  patience = 2_000,
+  expected,
+}: HashQueueOptions): HashQueue {
   const turns: (() => void)[] = [];
   const takenBy = new Map<string, number>();
   let average = expected;

@@ -1,5 +1,5 @@
 import type { Transaction } from '../audit/audit.ts';
-import type { Mail } from '../platform/mail.ts';
+import type { Mail } from '../platform/mail/mail.ts';
 import type { Account } from './account.ts';
 
 export type Notice =

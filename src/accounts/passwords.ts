@@ -5,7 +5,7 @@ import { unavailable } from '../platform/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import { ARGON2ID_FORMAT, argon2id } from './argon2id.ts';
 import { createDecoyHashes } from './decoy-hashes.ts';
-import { createHashQueue, type HashPlace, type HashQueue, type HashReservation } from './hash-queue.ts';
+import { createHashQueue, type HashPlace, type HashQueue, type HashReservation, hashesAtOnce } from './hash-queue.ts';
 import type { HashScheme } from './hash-scheme.ts';
 import { createCredentialStore, type StoredPassword, UNPEPPERED } from './password-credentials.store.ts';
 import { type HashParameters, parseHash } from './password-hash.ts';
@@ -63,6 +63,8 @@ export interface PasswordsOptions {
   hash: 'bcrypt' | 'argon2id';
   bcryptCost: number;
   minimumLength: number;
+  /** Processes that share this machine, this one included. */
+  processes?: number;
   queue?: HashQueue;
   schemes?: Record<'bcrypt' | 'argon2id', HashScheme>;
 }
@@ -79,7 +81,7 @@ export function createPasswords(options: PasswordsOptions): Passwords {
   const { database, peppers, logger, hash: scheme, bcryptCost } = options;
   const { schemes = { bcrypt: bcryptScheme(bcryptCost), argon2id } } = options;
   const expected = scheme === 'bcrypt' ? BCRYPT_12 * 2 ** (bcryptCost - 12) : ARGON2ID;
-  const { queue = createHashQueue({ expected }) } = options;
+  const { queue = createHashQueue({ expected, concurrency: hashesAtOnce(options.processes ?? 1) }) } = options;
   const decoys = createDecoyHashes({
     format: scheme === 'bcrypt' ? `$2b$${String(bcryptCost).padStart(2, '0')}` : ARGON2ID_FORMAT,
     secret: peppers.current.key,

@@ -30,6 +30,14 @@ export const THROTTLE_POLICY: ThrottlePolicy = {
   reservedForDevices: 20,
 };
 
+/** With what an operator may choose. */
+export function throttlePolicyOf({
+  triesPerMinute: freeTries,
+  ...chosen
+}: { triesPerMinute: number } & Pick<ThrottlePolicy, 'firstDelay' | 'longestDelay' | 'mostFailures'>): ThrottlePolicy {
+  return { ...THROTTLE_POLICY, freeTries, ...chosen };
+}
+
 /** Whose tries are counted. */
 export interface Counted {
   key: Buffer;

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
-import type { Transaction } from '../audit/audit.ts';
+import { insertPlaced } from '../audit/audit.store.ts';
+import type { AuditRow, Transaction } from '../audit/audit.ts';
 import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import type { Account, AccountState } from './account.ts';
 import { ACCOUNT_COLUMNS, type AccountRow, accountOf, ID_BY_LOGIN } from './accounts.store.ts';
@@ -35,6 +36,8 @@ export interface Success {
   device: Buffer;
   /** When the password that was compared had been set. */
   changedAt: Date;
+  /** What the audit log says about it. */
+  record: AuditRow;
 }
 
 export function createSignInStore(pool: Pool) {
@@ -47,7 +50,8 @@ export function createSignInStore(pool: Pool) {
       FROM users u LEFT JOIN email_addresses e ON e.primary_of = u.id LEFT JOIN password_credentials p ON p.user_id = u.id
       WHERE u.id = ${ID_BY_LOGIN}`,
   );
-  // The account as it is now, after the hash was computed. The device's row before the account's, as everywhere.
+  // The account as it is now, after the hash was computed. The devices' rows before the account's, as everywhere; of those that
+  // were not used for longest, one that somebody is using stays.
   const succeed = preparedStatement<{ state: AccountState }>(
     pool,
     'sign_in.succeed',
@@ -58,16 +62,16 @@ export function createSignInStore(pool: Pool) {
         INSERT INTO known_devices AS d (digest, user_id) SELECT $3::bytea, id FROM live WHERE state = 'active'
         ON CONFLICT (digest, user_id) DO UPDATE SET failures = 0, blocked_until = NULL, last_used_at = now()
         RETURNING 1),
+      removed AS (
+        DELETE FROM known_devices WHERE user_id = $1::uuid AND digest IN (
+          SELECT digest FROM known_devices WHERE user_id = $1::uuid AND digest <> $3 AND (SELECT count(*) FROM device) > 0
+          ORDER BY last_used_at DESC OFFSET ${MOST_DEVICES - 1} FOR UPDATE SKIP LOCKED)
+        RETURNING 1),
       reset AS (
         DELETE FROM sign_in_throttles
-        WHERE key = $2 AND EXISTS (SELECT 1 FROM live) AND (SELECT count(*) FROM device) >= 0)
+        WHERE key = $2 AND EXISTS (SELECT 1 FROM live) AND (SELECT count(*) FROM device) + (SELECT count(*) FROM removed) >= 0),
+      recorded AS (${insertPlaced('$5::json', 'EXISTS (SELECT 1 FROM device)')})
       SELECT state::text AS state FROM live`,
-  );
-  const removeOldDevices = preparedStatement(
-    pool,
-    'sign_in.remove_old_devices',
-    `DELETE FROM known_devices WHERE user_id = $1::uuid AND digest IN (SELECT digest FROM known_devices
-      WHERE user_id = $1::uuid ORDER BY last_used_at DESC OFFSET ${MOST_DEVICES} FOR UPDATE SKIP LOCKED)`,
   );
 
   return {
@@ -82,13 +86,13 @@ export function createSignInStore(pool: Pool) {
         ...(device && { device }),
       };
     },
-    /** Resets the counters and remembers the browser. Undefined when the password was replaced meanwhile. */
-    async succeed({ userId, key, device, changedAt }: Success): Promise<AccountState | undefined> {
-      const [row] = await succeed([userId, key, device, changedAt]);
+    /**
+     * Resets the counters, remembers the browser and, if the account is active, that it signed in. Undefined when the password was
+     * replaced meanwhile.
+     */
+    async succeed({ userId, key, device, changedAt, record }: Success): Promise<AccountState | undefined> {
+      const [row] = await succeed([userId, key, device, changedAt, JSON.stringify([record])]);
       return row?.state;
-    },
-    async removeOldDevices(userId: string): Promise<void> {
-      await removeOldDevices([userId]);
     },
   };
 }

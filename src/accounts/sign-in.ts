@@ -46,7 +46,7 @@ export interface SignIn {
 
 export interface SignInOptions {
   database: Pick<Database, 'pool'>;
-  audit: Pick<Audit, 'queue'>;
+  audit: Pick<Audit, 'queue' | 'prepare'>;
   logger: Pick<Logger, 'warn'>;
   passwords: Passwords;
   peppers: Peppers;
@@ -55,8 +55,8 @@ export interface SignInOptions {
 }
 
 /**
- * Checks go from cheap to dear, and every one is the same for logins that exist and those that do not: limit of the address, look-up,
- * place in the hash queue, one try counted, one hash computed, and only then what a right password reveals. S-122
+ * Checks go from cheap to dear, and every one is the same for logins that exist and those that do not: limit of the address, place
+ * in the hash queue, look-up, one try counted, one hash computed, and only then what a right password reveals. S-122
  */
 export function createSignIn(options: SignInOptions): SignIn {
   const { database, audit, logger, passwords, peppers, addressLimit } = options;
@@ -78,21 +78,26 @@ export function createSignIn(options: SignInOptions): SignIn {
     candidate: Candidate,
     attempt: PasswordAttempt,
     key: Buffer,
+    by: AuditContext,
   ): Promise<SignInOutcome | undefined> {
     const { account, password } = candidate;
     const secrets = parseDeviceToken(attempt.deviceToken);
     const renewed = candidate.device ? undefined : renewDeviceToken(secrets);
     const device = candidate.device ?? digestOfDeviceSecret(renewed!.secret);
-    const state = await store.succeed({ userId: account.id, key, device, changedAt: password!.changedAt });
+    const amr = ['pwd'];
+    const knownDevice = candidate.device !== undefined;
+    const event = audit.prepare.signInSucceeded({ userId: account.id, amr, knownDevice }, by);
+    const { changedAt } = password!;
+    const state = await store.succeed({ userId: account.id, key, device, changedAt, record: event.row });
     if (state === undefined) return undefined;
     if (state !== 'active') return { kind: 'disabled' };
-    if (renewed) await store.removeOldDevices(account.id);
+    event.stored();
     await upgrade(account.id, password!, attempt.password);
     return {
       kind: 'signed_in',
       account: { ...account, state },
       accessGeneration: candidate.accessGeneration,
-      amr: ['pwd'],
+      amr,
       deviceToken: renewed?.token ?? formatDeviceToken(secrets),
       mustChangePassword: password!.mustChange,
     };
@@ -111,36 +116,32 @@ export function createSignIn(options: SignInOptions): SignIn {
     }
   }
 
-  async function record(outcome: SignInOutcome, candidate: Candidate | undefined, by: AuditContext): Promise<void> {
-    const userId = candidate?.account.id;
-    if (outcome.kind === 'signed_in') {
-      const { account, amr } = outcome;
-      await audit.queue.signInSucceeded({ userId: account.id, amr, knownDevice: candidate?.device !== undefined }, by);
-    } else if (outcome.kind === 'disabled') {
-      await audit.queue.signInFailed({ ...(userId && { userId }), reason: 'account_disabled' }, by);
-    } else {
-      const reason = !candidate ? 'unknown_user' : !candidate.password ? 'no_password' : 'wrong_password';
-      await audit.queue.signInFailed({ ...(userId && { userId }), reason }, by);
-    }
+  async function recordFailure(
+    kind: 'refused' | 'disabled',
+    candidate: Candidate | undefined,
+    by: AuditContext,
+  ): Promise<void> {
+    const userId = candidate && { userId: candidate.account.id };
+    const refusal = !candidate ? 'unknown_user' : !candidate.password ? 'no_password' : 'wrong_password';
+    await audit.queue.signInFailed({ ...userId, reason: kind === 'disabled' ? 'account_disabled' : refusal }, by);
   }
 
   return {
     async withPassword(attempt, by) {
       const refusal = await limited(by);
       if (refusal) return refusal;
-      await passwords.ready();
-
-      const login = parseLogin(attempt.login);
-      const devices = parseDeviceToken(attempt.deviceToken).map(digestOfDeviceSecret);
-      const candidate = await store.lookUp(login, devices);
-      await passwords.knowPepperOf(candidate?.password);
-      const userId = candidate?.account.id;
-      const key = userId ? accountKey(userId) : strangerKey(login, peppers.current.key);
-
       const reservation = passwords.reserve(by.address && addressKey(by.address));
       if (reservation.kind === 'busy') return reservation;
       const { place } = reservation;
       try {
+        await passwords.ready();
+        const login = parseLogin(attempt.login);
+        const devices = parseDeviceToken(attempt.deviceToken).map(digestOfDeviceSecret);
+        const candidate = await store.lookUp(login, devices);
+        await passwords.knowPepperOf(candidate?.password);
+        const userId = candidate?.account.id;
+        const key = userId ? accountKey(userId) : strangerKey(login, peppers.current.key);
+
         const tried = await throttle.take({ key, userId, device: candidate?.device });
         if (tried.kind === 'blocked') {
           const { limit, retryAfter } = tried;
@@ -149,9 +150,8 @@ export function createSignIn(options: SignInOptions): SignIn {
         }
         const { password } = attempt;
         const matches = await passwords.verify({ stored: candidate?.password, password, key, place });
-        const entered = matches ? await enter(candidate!, attempt, key) : undefined;
-        const outcome = entered ?? { kind: 'refused' };
-        await record(outcome, candidate, by);
+        const outcome = (matches && (await enter(candidate!, attempt, key, by))) || { kind: 'refused' };
+        if (outcome.kind === 'refused' || outcome.kind === 'disabled') await recordFailure(outcome.kind, candidate, by);
         return outcome;
       } finally {
         place.release();

@@ -91,10 +91,13 @@ export interface AuditDetails {
 
 export type AuditEventName = keyof AuditDetails;
 
-/** One function per business event. The promise is kept once the row is stored. */
-export type AuditWriter = {
-  [Name in AuditEventName]: (details: AuditDetails[Name], by: AuditContext) => Promise<void>;
+/** One function per business event, each answering with what became of it. */
+export type AuditFunctions<Result> = {
+  [Name in AuditEventName]: (details: AuditDetails[Name], by: AuditContext) => Result;
 };
+
+/** The promise is kept once the row is stored. */
+export type AuditWriter = AuditFunctions<Promise<void>>;
 
 interface EventKind {
   /** As it is stored. */
@@ -162,17 +165,17 @@ export const eventKinds: Record<AuditEventName, EventKind> = {
   keysRewrapped: warn('keys.rewrapped'),
 };
 
-interface NamedEvent extends EventKind {
+export interface NamedEvent extends EventKind {
   name: AuditEventName;
 }
 
-/** A writer that hands every event to `record`. */
-export function createAuditWriter(
-  record: (event: NamedEvent, details: Record<string, unknown>, by: AuditContext) => Promise<void>,
-): AuditWriter {
+/** Functions that hand every event to `record`. */
+export function createAuditFunctions<Result>(
+  record: (event: NamedEvent, details: Record<string, unknown>, by: AuditContext) => Result,
+): AuditFunctions<Result> {
   const functions = Object.entries(eventKinds).map(([name, kind]) => {
     const event = { name: name as AuditEventName, ...kind };
     return [name, (details: Record<string, unknown>, by: AuditContext) => record(event, details, by)];
   });
-  return Object.fromEntries(functions) as AuditWriter;
+  return Object.fromEntries(functions) as AuditFunctions<Result>;
 }

@@ -19,11 +19,22 @@ export interface AuditRow {
   details: Record<string, unknown>;
 }
 
+const COLUMNS = 'type, user_id, client_id, session_id, actor, address, request_id, details';
+const ROW = `id uuid, age int, type text, user_id text, client_id text, session_id text, actor text, address text,
+    request_id text, details jsonb`;
+
 /** One JSON parameter for any number of rows: as cheap as a dozen arrays, and one plan. */
-const INSERT = `INSERT INTO audit_events (id, at, type, user_id, client_id, session_id, actor, address, request_id, details)
-  SELECT id, now() - age * interval '1 millisecond', type, user_id, client_id, session_id, actor, address, request_id, details
-  FROM json_to_recordset($1::json) AS row (id uuid, age int, type text, user_id text, client_id text, session_id text,
-    actor text, address text, request_id text, details jsonb)`;
+const INSERT = `INSERT INTO audit_events (id, at, ${COLUMNS})
+  SELECT id, now() - age * interval '1 millisecond', ${COLUMNS} FROM json_to_recordset($1::json) AS row (${ROW})`;
+
+/**
+ * Rows as a part of a statement that does the work of several callers: `rows` is its JSON parameter, where each row also has the
+ * `place` of its caller and whether that one `spends` something; stored are those that fulfil the condition.
+ */
+export function insertPlaced(rows: string, condition: string): string {
+  return `INSERT INTO audit_events (id, at, ${COLUMNS})
+    SELECT id, now(), ${COLUMNS} FROM json_to_recordset(${rows}) AS row (place int, spends bool, ${ROW}) WHERE ${condition}`;
+}
 
 export async function insertWithin(tx: Transaction, row: AuditRow): Promise<void> {
   await tx.$executeRawUnsafe(INSERT, JSON.stringify([row]));

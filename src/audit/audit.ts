@@ -1,19 +1,36 @@
 import type { Database } from '../platform/database/database.ts';
 import type { Logger } from '../platform/logger.ts';
 import { type AuditRow, createInserter, insertWithin, type Transaction } from './audit.store.ts';
-import { type AuditContext, type AuditWriter, createAuditWriter } from './audit-event.ts';
+import {
+  type AuditContext,
+  type AuditFunctions,
+  type AuditWriter,
+  createAuditFunctions,
+  type NamedEvent,
+} from './audit-event.ts';
 import { createAuditQueue } from './audit-queue.ts';
 import type { CountEvent } from './event-counts.ts';
 import { eventId } from './event-id.ts';
 import { printable } from './printable.ts';
 
-export type { Transaction } from './audit.store.ts';
+export type { AuditRow, Transaction } from './audit.store.ts';
 export type { AuditContext, AuditDetails, AuditWriter } from './audit-event.ts';
+
+/** An event whose row a statement of the caller's own may store together with what happened. */
+export interface PreparedEvent {
+  row: AuditRow;
+  /** The row is stored: writes the log line and counts. */
+  stored(): void;
+  /** There was no statement to go with. */
+  enqueue(): Promise<void>;
+}
 
 export interface Audit {
   /** Rows that stand or fall with the change they record. */
   in(tx: Transaction): AuditWriter;
-  /** Rows of the hot path, many in one statement. May be awaited: then nothing is answered that was not recorded. */
+  /** Rows that their caller stores, in the statement that makes them true. */
+  prepare: AuditFunctions<PreparedEvent>;
+  /** Rows of what changes nothing itself, many in one statement. May be awaited: then nothing is answered that was not recorded. */
   queue: AuditWriter;
   /** False while the database does not keep up with `queue`. */
   hasRoom(): boolean;
@@ -38,23 +55,37 @@ export function createAudit({ database, logger, count }: AuditOptions): Audit {
       insert(entries.map(({ row, since }) => ({ ...row, age: Math.round(performance.now() - since) }))),
   });
 
+  function tell({ type, level }: NamedEvent, row: AuditRow): void {
+    counts.set(type, (counts.get(type) ?? 0) + 1);
+    logger[level](lineOf(row), type);
+  }
+
   function writer(store: (row: AuditRow) => Promise<void>): AuditWriter {
-    return createAuditWriter(({ name, type, level }, details, by) => {
-      const row = rowOf(type, printable(details), printable(by));
-      counts.set(type, (counts.get(type) ?? 0) + 1);
-      logger[level](lineOf(row), type);
+    return createAuditFunctions((event, details, by) => {
+      const row = rowOf(event.type, printable(details), printable(by));
+      tell(event, row);
       const stored = store(row);
       // For callers that do not wait: the line above is then the only record, and this one says so.
-      stored.then(count && (() => count(name, details)), (error) =>
-        logger.error({ error, event: type, id: row.id }, 'an audit row was not stored'),
+      stored.then(count && (() => count(event.name, details)), (error) =>
+        logger.error({ error, event: event.type, id: row.id }, 'an audit row was not stored'),
       );
       return stored;
     });
   }
 
+  const queued = writer((row) => queue.add({ row, since: performance.now() }));
+
   return {
     in: (tx) => writer((row) => insertWithin(tx, row)),
-    queue: writer((row) => queue.add({ row, since: performance.now() })),
+    prepare: createAuditFunctions((event, details, by) => ({
+      row: rowOf(event.type, printable(details), printable(by)),
+      stored() {
+        tell(event, this.row);
+        count?.(event.name, details);
+      },
+      enqueue: () => (queued[event.name] as (details: object, by: AuditContext) => Promise<void>)(details, by),
+    })),
+    queue: queued,
     hasRoom: () => queue.hasRoom(),
     counts: () => Object.fromEntries(counts),
     close: () => queue.close(),

@@ -6,6 +6,7 @@ import type { AuditContext, Transaction } from '../audit/audit.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
 import type { Config } from '../config/config.ts';
+import type { Outbox } from '../platform/outbox/outbox.ts';
 import type { KeyStore } from '../signing-keys/key-store.ts';
 import type { Rewrap } from '../signing-keys/rewrap.ts';
 import type { SecretStore } from '../signing-keys/secret-store.ts';
@@ -24,6 +25,7 @@ export interface Services {
   clients: Clients;
   resourceServers: ResourceServers;
   keys: KeyAdministration;
+  outbox: Pick<Outbox, 'list' | 'find' | 'retry'>;
 }
 
 /** Signing keys, the server's other secrets, and what encrypts both. */

@@ -67,7 +67,7 @@ function checkConfig(context: CommandContext, json: boolean): void {
 async function migrateDatabase({ database: location }: Config, role?: string): Promise<string[]> {
   if (location.kind === 'postgresql') {
     const url = (location.migrationUrl ?? location.url).reveal();
-    const pool = openPostgresqlPool({ url, poolSize: 1 });
+    const pool = openPostgresqlPool({ url, poolSize: 1, transactionPooled: location.pooler !== undefined });
     try {
       await checkServer(pool, url, location.migrationUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL');
       const applied = await migrate(pool);

@@ -8,6 +8,7 @@ import { withKeyNames } from './key-names.ts';
 import { addKeyCommands } from './keys.ts';
 import { addMaintenanceCommands } from './maintenance.ts';
 import { isRunsElsewhere } from './open-services.ts';
+import { addOutboxCommands } from './outbox.ts';
 import { addResourceCommands } from './resources.ts';
 import { addUpstreamCommands } from './upstreams.ts';
 import { addUserCommands } from './users.ts';
@@ -41,6 +42,7 @@ function createProgram(context: CommandContext): Command {
   addResourceCommands(program, context);
   addUpstreamCommands(program, context);
   addKeyCommands(program, context);
+  addOutboxCommands(program, context);
   addMaintenanceCommands(program, context);
   return program;
 }

@@ -1,3 +1,4 @@
+import { type Accelerator, createInProcessAccelerator } from '../platform/accelerator/accelerator.ts';
 import type { RelyingParty } from './client.ts';
 
 /** Milliseconds that a client may be used after it was read, on this node and every other. */
@@ -22,53 +23,30 @@ export interface ClientCacheOptions {
   pause?: (milliseconds: number) => Promise<void>;
 }
 
-interface Kept {
-  party: RelyingParty;
-  until: number;
-}
-
 /**
- * Keeps clients for a moment, because every request needs one and they hardly change. No node tells another about a change:
- * whoever changes a client waits for as long as any node may remember it. Until nothing changed, the same object is given out,
- * so that what is built from it can be kept with it.
+ * Keeps clients for a moment, because every request needs one and they hardly change. Other nodes are told of a change, and most
+ * hear it at once; but messages get lost, so whoever changes a client waits for as long as any node may remember it. For the same
+ * reason nodes do not read clients from each other: then it would be their clocks that say how long. Until nothing changed, the
+ * same object is given out, so that what is built from it can be kept with it.
  */
 export function createClientCache(
   read: Find,
-  {
-    maxAge = MAX_AGE,
-    mostClients = MOST_CLIENTS,
-    now = () => performance.now(),
-    pause = wait,
-  }: ClientCacheOptions = {},
+  { maxAge = MAX_AGE, mostClients = MOST_CLIENTS, now, pause = wait }: ClientCacheOptions = {},
+  accelerator: Pick<Accelerator, 'cache'> = createInProcessAccelerator(),
 ): ClientCache {
-  const kept = new Map<string, Kept>();
-  let changes = 0;
-
-  async function readAnew(id: string): Promise<RelyingParty | undefined> {
-    const until = now() + maxAge;
-    const asOf = changes;
-    const found = await read(id);
-    // What was asked before a change of ours may be what was true before it.
-    if (asOf !== changes) return found;
-    const known = kept.get(id);
-    kept.delete(id);
-    if (!found) return undefined;
-    const party = known && isSame(known.party, found) ? known.party : found;
-    kept.set(id, { party, until });
-    if (kept.size > mostClients) kept.delete(kept.keys().next().value!);
-    return party;
-  }
-
+  const cache = accelerator.cache<RelyingParty>({
+    name: 'clients',
+    level: 'process',
+    maxAge,
+    mostEntries: mostClients,
+    read,
+    isSame,
+    ...(now && { now }),
+  });
   return {
-    find(id) {
-      const known = kept.get(id);
-      return known && now() < known.until ? known.party : readAnew(id);
-    },
-
+    find: cache.find,
     async settle(id) {
-      changes += 1;
-      kept.delete(id);
-      await pause(maxAge);
+      await Promise.all([cache.forget(id), pause(maxAge)]);
     },
   };
 }

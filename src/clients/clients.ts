@@ -1,4 +1,5 @@
 import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { Accelerator } from '../platform/accelerator/accelerator.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
 import type { ClientDetails, RelyingParty } from './client.ts';
@@ -76,12 +77,15 @@ export interface ClientsOptions {
   /** Ends the client's grants, codes and tokens inside the transaction that disables it. */
   endClientAccess(tx: Transaction, clientId: string): Promise<void>;
   cache?: ClientCacheOptions;
+  /** Tells other nodes of changes, where there is one. */
+  accelerator?: Pick<Accelerator, 'cache'>;
 }
 
 /** A change that is answered holds on every node: see `client-cache.ts`. S-047 */
-export function createClients({ database, audit, endClientAccess, cache: options }: ClientsOptions): Clients {
+export function createClients(options: ClientsOptions): Clients {
+  const { database, audit, endClientAccess } = options;
   const { prisma, pool } = database;
-  const cache = createClientCache(createClientFinder(pool), options);
+  const cache = createClientCache(createClientFinder(pool), options.cache, options.accelerator);
 
   async function settled<Outcome extends StateOutcome | UpdateOutcome | RotateOutcome>(
     id: string,

@@ -1,4 +1,5 @@
 import type { Audit, AuditContext } from '../audit/audit.ts';
+import { type Accelerator, createInProcessAccelerator } from '../platform/accelerator/accelerator.ts';
 import type { Database } from '../platform/database/database.ts';
 import type { Problem } from './problem.ts';
 import { resourceKey } from './resource-identifier.ts';
@@ -13,8 +14,9 @@ import {
 
 export type { NewResourceServer, ResourceServer } from './resource-server.ts';
 
-/** How old the copy in memory may be, in milliseconds: how late other nodes see a change. */
+/** How old the copy in memory may be, in milliseconds: how late other nodes see a change that they were not told of. */
 const MAX_AGE = 5_000;
+const ALL = 'all';
 
 type Refused = { kind: 'refused'; problems: Problem[] };
 
@@ -41,6 +43,8 @@ export interface ResourceServersOptions {
   audit: Pick<Audit, 'in'>;
   /** Nobody may register it: a token for it would pass for one that is addressed to this server. */
   issuer: string;
+  /** Shares with other nodes what was read, where there is one. */
+  accelerator?: Pick<Accelerator, 'cache'>;
   now?: () => number;
 }
 
@@ -48,38 +52,37 @@ export function createResourceServers({
   database: { pool, prisma },
   audit,
   issuer,
-  now = () => performance.now(),
+  accelerator = createInProcessAccelerator(),
+  now,
 }: ResourceServersOptions): ResourceServers {
-  let copy: { byKey: Map<string, ResourceServer>; until: number } | undefined;
-  let reading: Promise<Map<string, ResourceServer>> | undefined;
+  // There are tens of them, so they are kept together.
+  const cache = accelerator.cache<ResourceServer[]>({
+    name: 'resource-servers',
+    level: 'shared',
+    maxAge: MAX_AGE,
+    mostEntries: 1,
+    read: () => readResourceServers(pool),
+    ...(now && { now }),
+  });
+  let indexed: { all: ResourceServer[]; byKey: Map<string, ResourceServer> } | undefined;
 
-  /** Callers share one reading. A failed one is not kept, and fails them all. */
-  async function readAll(): Promise<Map<string, ResourceServer>> {
-    const until = now() + MAX_AGE;
-    const mine = readResourceServers(pool).then(
-      (all) => new Map(all.map((resourceServer) => [resourceKey(resourceServer.identifier), resourceServer])),
-    );
-    reading = mine;
-    try {
-      const byKey = await mine;
-      // Unless something was changed here meanwhile.
-      if (reading === mine) copy = { byKey, until };
-      return byKey;
-    } finally {
-      if (reading === mine) reading = undefined;
+  function lookUp(all: ResourceServer[], identifier: string): ResourceServer | undefined {
+    if (indexed?.all !== all) {
+      indexed = { all, byKey: new Map(all.map((each) => [resourceKey(each.identifier), each])) };
     }
+    // Most spell it as it is registered, which needs no parsing.
+    return indexed.byKey.get(identifier) ?? indexed.byKey.get(resourceKey(identifier));
   }
 
-  function forget<T>(result: T): T {
-    copy = undefined;
-    reading = undefined;
+  async function forget<T>(result: T): Promise<T> {
+    await cache.forget(ALL);
     return result;
   }
 
   return {
     find(identifier) {
-      if (copy && now() < copy.until) return lookUp(copy.byKey, identifier);
-      return (reading ?? readAll()).then((byKey) => lookUp(byKey, identifier));
+      const all = cache.find(ALL);
+      return all && 'then' in all ? all.then((found) => lookUp(found!, identifier)) : lookUp(all!, identifier);
     },
 
     list: () => readResourceServers(pool),
@@ -115,11 +118,6 @@ export function createResourceServers({
         .then(forget);
     },
   };
-}
-
-/** Most spell it as it is registered, which needs no parsing. */
-function lookUp(byKey: Map<string, ResourceServer>, identifier: string): ResourceServer | undefined {
-  return byKey.get(identifier) ?? byKey.get(resourceKey(identifier));
 }
 
 function merge(before: ResourceServer, changes: ResourceServerChanges): Record<string, unknown> {

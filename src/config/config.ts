@@ -7,8 +7,19 @@ export interface Config {
   /** Without a trailing slash. */
   issuer: string;
   listen: { host: string; port: number };
+  /** Processes that answer. */
+  workers: number;
+  /** Whether a link to set up the first administrator is made where there is none yet. */
+  offersSetup: boolean;
   database: DatabaseConfig;
-  metrics?: { port: number; token?: SecretText };
+  redis?: RedisConfig;
+  /** Without a port they are counted here and told elsewhere. */
+  metrics?: { port?: number; token?: SecretText };
+  tracing?: { url: string; headers?: SecretText; serviceName: string; ratio: number };
+  /** Delays in milliseconds and, for the shutdown, seconds. */
+  serving: { mostRequests: number; mostEventLoopDelay: number; shutdownDelay: number };
+  /** Without it nobody sends mail. */
+  mail?: MailConfig;
   keysDirectory: string;
   keyEncryptionKey?: SecretText;
   keys: KeysConfig;
@@ -18,9 +29,14 @@ export interface Config {
   passwords: { hash: 'bcrypt' | 'argon2id'; bcryptCost: number; minimumLength: number };
   limits: {
     signInPerAddressPerMinute: number;
+    signInPagesPerAddressPerMinute: number;
+    /** Delays in seconds. */
+    account: { triesPerMinute: number; firstDelay: number; longestDelay: number; mostFailures: number };
+    tokenRequestsPerClientPerMinute: number;
     tokenFailuresPerClientPerMinute: number;
     tokenFailuresPerAddressPerMinute: number;
     strangersPerAddressPerMinute: number;
+    mailsPerRecipientPerHour: number;
   };
   upstreams: UpstreamsConfig;
   signUp: { policy: 'closed' | 'open' | 'domains'; domains: string[] };
@@ -42,9 +58,38 @@ export interface KeysConfig {
   hintRetention: number;
 }
 
+export interface MailConfig {
+  server: {
+    host: string;
+    port: number;
+    /** From the first byte, by STARTTLS, or by STARTTLS only where the server offers it. */
+    tls: 'implicit' | 'required' | 'offered';
+    user?: string;
+    password?: SecretText;
+  };
+  from: { name?: string; address: string };
+}
+
 export type DatabaseConfig =
   | { kind: 'embedded'; directory: string }
-  | { kind: 'postgresql'; url: SecretText; migrationUrl?: SecretText; poolSize: number };
+  | {
+      kind: 'postgresql';
+      url: SecretText;
+      migrationUrl?: SecretText;
+      poolSize: number;
+      pooler?: { directUrl?: SecretText };
+    };
+
+export interface RedisConfig {
+  mode: 'single' | 'sentinel' | 'cluster';
+  nodes: { host: string; port: number }[];
+  tls: boolean;
+  prefix: string;
+  username?: string;
+  password?: SecretText;
+  database?: number;
+  sentinel?: { master: string; password?: SecretText };
+}
 
 /** Who else says who people are. Those without credentials are not offered. */
 export interface UpstreamsConfig {

@@ -5,8 +5,13 @@ import { SecretText } from '../platform/secret-text.ts';
 import type { Config, DatabaseConfig } from './config.ts';
 import { ConfigError, type ConfigProblem, type Environment } from './config-error.ts';
 import { checkKeys } from './keys.ts';
+import { checkLimits, limitsConfig } from './limits.ts';
+import { checkMail, mailConfig, mailWarnings } from './mail.ts';
+import { checkProcesses, poolerConfig, workersConfig } from './processes.ts';
 import type { ProviderDeclaration } from './provider-variables.ts';
+import { checkRedis, redisConfig } from './redis.ts';
 import { type Given, sectionsWith, type Variable } from './schema.ts';
+import { servingConfig, tracingConfig } from './serving.ts';
 import { unknownNames } from './unknown-names.ts';
 import { checkUpstreams, type Refuse, upstreamsConfig } from './upstreams.ts';
 
@@ -29,11 +34,17 @@ export function loadConfig(providers: readonly ProviderDeclaration[], env: Envir
   const production = given.NODE_ENV === 'production';
   checkTogether(given, env, { production, providers, refuse });
   const port = given.PORT;
+  const redis = redisConfig(given);
+  const mail = mailConfig(given);
+  const tracing = tracingConfig(given);
   const config: Config = {
     production,
     issuer: given.ISSUER ?? `http://localhost:${port}`,
     listen: { host: given.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port },
+    workers: workersConfig(given),
+    offersSetup: true,
     database: databaseConfig(given),
+    ...(redis && { redis }),
     keysDirectory: resolve(given.KEYS_DIR ?? join(root, 'keys')),
     keys: {
       rotationPeriod: given.DAEMUN_KEY_ROTATION_PERIOD,
@@ -57,12 +68,7 @@ export function loadConfig(providers: readonly ProviderDeclaration[], env: Envir
       bcryptCost: given.DAEMUN_BCRYPT_COST,
       minimumLength: given.DAEMUN_PASSWORD_MINIMUM_LENGTH,
     },
-    limits: {
-      signInPerAddressPerMinute: given.DAEMUN_SIGN_INS_PER_ADDRESS,
-      tokenFailuresPerClientPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_CLIENT,
-      tokenFailuresPerAddressPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_ADDRESS,
-      strangersPerAddressPerMinute: given.DAEMUN_STRANGERS_PER_ADDRESS,
-    },
+    limits: limitsConfig(given),
     upstreams: upstreamsConfig(given, said, providers),
     signUp: { policy: given.DAEMUN_SIGN_UP, domains: given.DAEMUN_SIGN_UP_DOMAINS ?? [] },
     branding: {
@@ -74,6 +80,9 @@ export function loadConfig(providers: readonly ProviderDeclaration[], env: Envir
     ...(given.DAEMUN_TEMPLATES_DIR && { templatesDirectory: resolve(given.DAEMUN_TEMPLATES_DIR) }),
     ...(given.KEY_ENCRYPTION_KEY && { keyEncryptionKey: new SecretText(given.KEY_ENCRYPTION_KEY) }),
     ...(given.DAEMUN_METRICS_PORT !== undefined && { metrics: metricsConfig(given, given.DAEMUN_METRICS_PORT) }),
+    ...(tracing && { tracing }),
+    serving: servingConfig(given),
+    ...(mail && { mail }),
     logLevel: given.LOG_LEVEL ?? (production ? 'info' : 'warn'),
     playground: given.DAEMUN_PLAYGROUND ?? !production,
     dangerouslyFetchFromLoopback: given.DANGEROUSLY_FETCH_FROM_LOOPBACK,
@@ -126,11 +135,13 @@ function readOne(name: string, { secret }: Variable, env: Environment, problems:
 
 function databaseConfig(given: Given): DatabaseConfig {
   if (!given.DATABASE_URL) return { kind: 'embedded', directory: resolve(given.DATA_DIR ?? join(root, 'data')) };
+  const pooler = poolerConfig(given);
   return {
     kind: 'postgresql',
     url: new SecretText(given.DATABASE_URL),
     ...(given.MIGRATION_DATABASE_URL && { migrationUrl: new SecretText(given.MIGRATION_DATABASE_URL) }),
     poolSize: given.DAEMUN_DATABASE_POOL_SIZE,
+    ...(pooler && { pooler }),
   };
 }
 
@@ -150,6 +161,8 @@ function checkTogether(
   if (isSet('KEY_ENCRYPTION_KEY') && isSet('KEYS_DIR')) {
     refuse('KEYS_DIR', 'is not used when KEY_ENCRYPTION_KEY is set: keep one');
   }
+  checkProcesses(given, isSet, refuse);
+  checkRedis(given, isSet, refuse);
   checkUpstreams(isSet, given.DAEMUN_SIGN_UP, providers, refuse);
   const {
     DAEMUN_REFRESH_TOKEN_LIFETIME: idle = 30 * 86_400,
@@ -159,6 +172,8 @@ function checkTogether(
   const { DAEMUN_SESSION_LIFETIME: session = 14 * 86_400, DAEMUN_SESSION_IDLE: sessionIdle = session } = given;
   if (sessionIdle > session) refuse('DAEMUN_SESSION_IDLE', 'is longer than DAEMUN_SESSION_LIFETIME');
   checkKeys(given, refuse);
+  checkLimits(given, refuse);
+  checkMail(given, isSet, refuse);
   if (isSet('DAEMUN_METRICS_TOKEN') && !isSet('DAEMUN_METRICS_PORT')) {
     refuse('DAEMUN_METRICS_TOKEN', 'needs DAEMUN_METRICS_PORT');
   }
@@ -187,18 +202,27 @@ function checkProduction(given: Given, isSet: (name: string) => boolean, refuse:
   if (given.DAEMUN_BCRYPT_COST < 12) {
     refuse('DAEMUN_BCRYPT_COST', 'must be at least 12 in production');
   }
-  for (const name of ['DAEMUN_PLAYGROUND', 'DANGEROUSLY_FETCH_FROM_LOOPBACK', 'DANGEROUSLY_UPSTREAMS_AT'] as const) {
+  for (const name of [
+    'DAEMUN_PLAYGROUND',
+    'DANGEROUSLY_FETCH_FROM_LOOPBACK',
+    'DANGEROUSLY_RAISE_LIMITS',
+    'DANGEROUSLY_SMTP_WITHOUT_TLS',
+    'DANGEROUSLY_UPSTREAMS_AT',
+  ] as const) {
     if (given[name]) refuse(name, 'cannot be turned on in production');
   }
 }
 
 function warningsAbout(given: Given, production: boolean): string[] {
-  const warnings: string[] = [];
+  const warnings: string[] = mailWarnings(given);
   if (production && !given.DATABASE_URL) {
     warnings.push('The embedded database serves one process and is not safe against power loss. Set DATABASE_URL.');
   }
   if (given.TRUSTED_PROXIES?.some((range) => range.endsWith('/0'))) {
     warnings.push('TRUSTED_PROXIES trusts everybody: any client can choose the address it is limited and recorded by.');
+  }
+  if (workersConfig(given) > 1 && !given.REDIS_URL) {
+    warnings.push('Each worker counts addresses on its own: set REDIS_URL to have limits that hold for all of them.');
   }
   if (given.DANGEROUSLY_FETCH_FROM_LOOPBACK) {
     warnings.push(
@@ -208,6 +232,11 @@ function warningsAbout(given: Given, production: boolean): string[] {
   if (given.DANGEROUSLY_UPSTREAMS_AT) {
     warnings.push(
       `DANGEROUSLY_UPSTREAMS_AT: whatever answers at ${given.DANGEROUSLY_UPSTREAMS_AT} decides who people are.`,
+    );
+  }
+  if (given.DANGEROUSLY_RAISE_LIMITS) {
+    warnings.push(
+      `DANGEROUSLY_RAISE_LIMITS: passwords and secrets can be guessed ${given.DANGEROUSLY_RAISE_LIMITS} times as fast.`,
     );
   }
   return warnings;

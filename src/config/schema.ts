@@ -1,7 +1,13 @@
 import { keyVariables } from './key-variables.ts';
 import { lifetimeVariables } from './lifetime-variables.ts';
+import { limitVariables } from './limit-variables.ts';
+import { mailVariables } from './mail-variables.ts';
 import { metricsVariables } from './metrics-variables.ts';
+import { poolerVariables } from './pooler-variables.ts';
 import { type ProviderDeclaration, variablesOf } from './provider-variables.ts';
+import { redisVariables } from './redis-variables.ts';
+import { servingVariables } from './serving-variables.ts';
+import { tracingVariables } from './tracing-variables.ts';
 import { upstreamVariables } from './upstream-variables.ts';
 import {
   accentColor,
@@ -17,6 +23,7 @@ import {
   text,
 } from './values.ts';
 import { type Variable, variable } from './variable.ts';
+import { workersVariables } from './workers-variables.ts';
 
 export type { Config, DatabaseConfig, Lifetimes } from './config.ts';
 export type { Variable } from './variable.ts';
@@ -38,6 +45,7 @@ const sections = {
       schema: text(255),
     }),
     PORT: variable({ type: 'number', default: '3000', meaning: 'The port to listen on.', schema: integer(0, 65_535) }),
+    ...workersVariables,
     TRUSTED_PROXIES: variable({
       type: 'CIDR list',
       meaning:
@@ -59,7 +67,9 @@ const sections = {
       schema: oneOf('silent', 'error', 'warn', 'info', 'debug'),
     }),
     ...metricsVariables,
+    ...tracingVariables,
   },
+  'Overload and stopping': servingVariables,
   Database: {
     DATABASE_URL: variable({
       type: 'URL',
@@ -81,6 +91,7 @@ const sections = {
       meaning: 'Connections to PostgreSQL per process.',
       schema: integer(1, 1000),
     }),
+    ...poolerVariables,
     DATA_DIR: variable({
       type: 'path',
       defaultNote: 'data, beside package.json',
@@ -89,6 +100,7 @@ const sections = {
       schema: text(4096),
     }),
   },
+  Redis: redisVariables,
   Secrets: {
     KEY_ENCRYPTION_KEY: variable({
       type: '32 bytes in base64',
@@ -125,34 +137,10 @@ const sections = {
       meaning: 'The shortest password that may be chosen, in characters.',
       schema: integer(8, 64),
     }),
-    DAEMUN_SIGN_INS_PER_ADDRESS: variable({
-      type: 'number a minute',
-      default: '30',
-      meaning: 'Password attempts from one address (IPv6: one /64) before 429. Accounts have their own growing delay.',
-      schema: integer(1, 1_000_000),
-    }),
-    DAEMUN_TOKEN_FAILURES_PER_CLIENT: variable({
-      type: 'number a minute',
-      default: '30',
-      meaning: 'Failed client authentications of one client from one address before 429.',
-      schema: integer(1, 1_000_000),
-    }),
-    DAEMUN_TOKEN_FAILURES_PER_ADDRESS: variable({
-      type: 'number a minute',
-      default: '300',
-      meaning:
-        'Failed client authentications from one address (IPv6: one /64), whichever client they named, before 429.',
-      schema: integer(1, 1_000_000),
-    }),
-    DAEMUN_STRANGERS_PER_ADDRESS: variable({
-      type: 'number a minute',
-      default: '600',
-      meaning:
-        'Sign-ins begun, requests pushed without a secret and sign-outs from one address (IPv6: one /64) before 429. Browsers that are signed in begin as many sign-ins as they like.',
-      schema: integer(1, 1_000_000),
-    }),
+    ...limitVariables,
   },
   'Sign-in through others': upstreamVariables,
+  Mail: mailVariables,
   'Look and feel': {
     DAEMUN_BRAND_NAME: variable({
       type: 'text',
@@ -197,6 +185,19 @@ const sections = {
         'Also fetches what clients publish (`jwks_uri`) from this very machine, over plain http too, so that private_key_jwt can be tried on a laptop: whoever registers clients can then make the service ask anything that listens on loopback. Warns at every start. Cannot be turned on in production.',
       schema: flag,
     }),
+    DANGEROUSLY_SMTP_WITHOUT_TLS: variable({
+      type: 'on or off',
+      default: 'off',
+      meaning:
+        'Also hands mail to an `smtp://` server that offers no STARTTLS, so that a mail catcher on a laptop can be used. Not together with SMTP_PASSWORD. Warns at every start. Cannot be turned on in production.',
+      schema: flag,
+    }),
+    DANGEROUSLY_RAISE_LIMITS: variable({
+      type: 'number',
+      meaning:
+        'Multiplies every limit, the tries of an account among them, so that a test of load is not refused: passwords can then be guessed that much faster. Warns at every start. Refused in production.',
+      schema: integer(1, 100_000),
+    }),
     DANGEROUSLY_UPSTREAMS_AT: variable({
       type: 'URL',
       meaning:
@@ -209,11 +210,14 @@ const sections = {
 /** All but those of providers, by name. */
 export const variables = {
   ...sections['Where it runs'],
+  ...sections['Overload and stopping'],
   ...sections.Database,
+  ...sections.Redis,
   ...sections.Secrets,
   ...sections.Lifetimes,
   ...sections['Passwords and limits'],
   ...sections['Sign-in through others'],
+  ...sections.Mail,
   ...sections['Look and feel'],
   ...sections['Testing against it'],
 };

@@ -23,6 +23,14 @@ export function integer(minimum: number, maximum: number) {
     .refine((value) => value >= minimum && value <= maximum, message);
 }
 
+/** 1 to 64, or as many as there are cores. */
+export const workerCount = z.string().transform((value, context): number | 'auto' => {
+  if (value === 'auto') return 'auto';
+  if (/^\d{1,2}$/.test(value) && Number(value) >= 1 && Number(value) <= 64) return Number(value);
+  context.addIssue({ code: 'custom', message: 'must be a number from 1 to 64, or auto' });
+  return z.NEVER;
+});
+
 export const flag = z
   .enum(['on', 'off', 'true', 'false', '1', '0'])
   .transform((value) => /^(?:on|true|1)$/.test(value));
@@ -68,6 +76,43 @@ export const postgresUrl = z.string().refine((value) => {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   return url !== undefined && /^postgres(?:ql)?:$/.test(url.protocol) && url.pathname.length > 1;
 }, 'must be a URL such as postgresql://role:password@host:5432/database');
+
+export interface RedisUrl {
+  nodes: { host: string; port: number }[];
+  tls: boolean;
+  username?: string;
+  password?: string;
+  database?: number;
+}
+
+/** One URL, or several hosts in it, or several URLs: separated by commas. All but the hosts is said by the first. */
+export const redisUrl = z.string().transform((value, context): RedisUrl => {
+  const [first = '', ...more] = value.split(',').map((part) => part.trim());
+  // The path comes with the last host.
+  const path = /^[^/]+(\/\d+)?\/?$/.exec(more.at(-1) ?? '')?.[1] ?? '';
+  const rest = more.map((part) => part.replace(/^rediss?:\/\//, '').replace(/\/\d*$/, ''));
+  const urls = [first, ...rest.map((host) => `redis://${host}`)].map((part) => URL.canParse(part) && new URL(part));
+  const isFit = urls.every((url) => url && /^rediss?:$/.test(url.protocol) && url.hostname && !url.search && !url.hash);
+  const database = isFit ? (urls[0] as URL).pathname.slice(1) || path.slice(1) : '';
+  if (!isFit || !/^\d{0,5}$/.test(database)) {
+    context.addIssue({
+      code: 'custom',
+      message: 'must be a URL such as redis://user:password@host:6379/0 or rediss://host1:6379,host2:6379',
+    });
+    return z.NEVER;
+  }
+  const { protocol, username, password } = urls[0] as URL;
+  return {
+    nodes: (urls as URL[]).map(({ hostname, port }) => ({
+      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: Number(port) || 6379,
+    })),
+    tls: protocol === 'rediss:',
+    ...(username && { username: decodeURIComponent(username) }),
+    ...(password && { password: decodeURIComponent(password) }),
+    ...(Number(database) > 0 && { database: Number(database) }),
+  };
+});
 
 /** One or several, one in a line or separated by commas. */
 export function base64Keys(bytes: number) {
@@ -128,5 +173,42 @@ export const loopbackOrigin = z.string().transform((value, context) => {
     return url.origin;
   }
   context.addIssue({ code: 'custom', message: 'must be an origin on this machine such as http://localhost:4002' });
+  return z.NEVER;
+});
+
+const DEFAULT_SMTP_PORTS: Record<string, number> = { 'smtp:': 587, 'smtps:': 465 };
+
+/** A mail server. Its credentials are variables of their own, so that they may come from files. */
+export const smtpUrl = z.string().transform((value, context) => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const port = DEFAULT_SMTP_PORTS[url?.protocol ?? ''];
+  if (!url?.hostname || port === undefined) {
+    return refuse('must be a URL such as smtp://mail.example.com:587 or smtps://mail.example.com:465');
+  }
+  if (url.username || url.password) return refuse('must not hold credentials: SMTP_USER and SMTP_PASSWORD do');
+  if (!['', '/'].includes(url.pathname) || /[?#]/.test(value)) return refuse('must not have a path, query or fragment');
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port) || port,
+    secure: url.protocol === 'smtps:',
+  };
+});
+
+/** `address` or `name <address>`: one, in ASCII but for the name. */
+export const mailSender = z.string().transform((value, context) => {
+  const [, name, bracketed] = /^([^<>\p{Cc}]*)<([^<>]+)>$/u.exec(value) ?? [];
+  const address = (bracketed ?? value).trim();
+  const shown = name?.trim().replace(/^"(.*)"$/, '$1');
+  const [, domain] = /^[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([a-z0-9.-]{1,253})$/i.exec(address) ?? [];
+  if (domain && (DOMAIN.test(domain.toLowerCase()) || domain === 'localhost'))
+    return { address, ...(shown && { name: shown }) };
+  context.addIssue({
+    code: 'custom',
+    message: 'must be an address such as no-reply@example.com or Example <no-reply@example.com>',
+  });
   return z.NEVER;
 });

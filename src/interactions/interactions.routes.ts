@@ -54,7 +54,7 @@ export interface InteractionsOptions {
   /** Only where upstreams' tokens are to be kept. */
   tokenVault?: KeepsTokens;
   csrf: Csrf;
-  /** Throws `tooManyRequests` when this address tries too many links. Passwords have a limit of their own, inside `signIn`. */
+  /** Throws `tooManyRequests` when this address opens too many pages or links. Passwords have a limit of their own, inside `signIn`. */
   limitSignIns: Middleware;
   /** The same for who leaves for an upstream, which keeps a row, and for who says to come back from one, which records one. */
   limitDepartures: Middleware;
@@ -123,7 +123,7 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   routes.post('/setup/:token', limitSignIns, form, setup.submit);
   routes.get('/set-password/:token', limitSignIns, setPassword.show);
   routes.post('/set-password/:token', limitSignIns, form, setPassword.submit);
-  routes.get('/interaction/:uid', pending(), dispatch);
+  routes.get('/interaction/:uid', limitSignIns, pending(), dispatch);
   routes.get('/interaction/:uid/logo', pending(), logo.show);
   routes.post('/interaction/:uid/login', form, pending('login'), login.submit);
   routes.post('/interaction/:uid/upstream/:provider', form, pending('login'), upstreamStart.submit);

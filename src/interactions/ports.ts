@@ -2,7 +2,7 @@ import type { Account } from '../accounts/account.ts';
 import type { Federation } from '../accounts/federation.ts';
 import type { OneTimeLinks } from '../accounts/one-time-links.ts';
 import type { SignIn } from '../accounts/sign-in.ts';
-import type { Mailbox } from '../platform/mail.ts';
+import type { Mailbox } from '../platform/mail/mailbox.ts';
 import type { UpstreamSignIns } from '../upstreams/sign-ins.ts';
 import type { TokenVault } from '../upstreams/token-vault.ts';
 

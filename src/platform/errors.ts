@@ -81,7 +81,8 @@ export const errorKinds = {
   unavailable: {
     status: 503,
     text: 'The service is busy or partly unavailable. Try again in a moment.',
-    meaning: 'The database cannot be reached or does not answer in time. `Retry-After` says how many seconds to wait.',
+    meaning:
+      'The database cannot be reached or does not answer in time, or more is asked than there is room for (DAEMUN_MOST_REQUESTS). `Retry-After` says how many seconds to wait.',
   },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 type Labels = Record<string, string>;
@@ -12,6 +13,8 @@ export interface Metrics {
     help: string,
     labels: readonly string[],
     read: (set: (value: number, labels?: Labels) => void) => void,
+    /** What several workers say together. */
+    together?: 'max' | 'min' | 'sum',
   ): void;
   /** What counts up from zero with the process. */
   counter(name: string, help: string, labels: readonly string[]): (labels?: Labels, by?: number) => void;
@@ -28,16 +31,24 @@ export interface Metrics {
 
 /** Together with what the process says of itself: memory, event loop, garbage collection. The library is loaded here, and only where metrics are asked for. */
 export async function createMetrics(): Promise<Metrics> {
-  const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = await import('prom-client');
+  const { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = await import(
+    'prom-client'
+  );
   const registry: Registry = new Registry();
+  if (cluster.isWorker) {
+    AggregatorRegistry.setRegistries([registry]);
+    // Listens for the questions of the process above.
+    new AggregatorRegistry();
+  }
   collectDefaultMetrics({ register: registry });
   return {
     isRead: true,
-    gauge(name, help, labels, read) {
+    gauge(name, help, labels, read, together = 'max') {
       const gauge: Gauge = new Gauge({
         name,
         help,
         labelNames: [...labels],
+        aggregator: together,
         registers: [registry],
         collect() {
           // What is gone must not go on being reported.
@@ -57,6 +68,38 @@ export async function createMetrics(): Promise<Metrics> {
       return (value, of = {}) => histogram.observe(of, value);
     },
     exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}
+
+/** What all workers of this process count, as if they were one, and how they are. */
+export async function createMetricsOfWorkers(
+  figures: () => { ready: number; restarts: number },
+): Promise<Pick<Metrics, 'exposition'>> {
+  const { AggregatorRegistry, Counter, Gauge, Registry } = await import('prom-client');
+  const workers = new AggregatorRegistry();
+  const own = new Registry();
+  new Gauge({
+    name: 'daemun_workers_ready',
+    help: 'Workers that answer requests.',
+    registers: [own],
+    collect() {
+      this.set(figures().ready);
+    },
+  });
+  new Counter({
+    name: 'daemun_worker_restarts_total',
+    help: 'Workers that ended by themselves and were replaced.',
+    registers: [own],
+    collect() {
+      this.reset();
+      this.inc(figures().restarts);
+    },
+  });
+  return {
+    exposition: async () => ({
+      contentType: own.contentType,
+      text: `${(await workers.clusterMetrics()).trimEnd()}\n${await own.metrics()}`,
+    }),
   };
 }
 

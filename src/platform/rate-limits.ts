@@ -1,107 +1,68 @@
-import { createHash } from 'node:crypto';
 import type { Middleware } from 'koa';
-import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { tooManyRequests } from './errors.ts';
 import { addressBlock } from './http/client-address.ts';
+import { createRateLimiter, type RateLimiter, type RateLimiterOptions } from './rate-limiter.ts';
 
-/** `retryAfter` in seconds; `isFirst` for the try that reached the limit. */
-export type RateDecision = { allowed: true } | { allowed: false; retryAfter: number; isFirst: boolean };
-
-export interface RateLimiter {
-  /** Takes one try. */
-  take(key: string): Promise<RateDecision>;
-  /** Whether a try would be allowed now. Nothing is counted or kept. */
-  peek(key: string): Promise<RateDecision>;
-  /** Nothing was counted: every try is allowed. */
-  isUnused(): boolean;
-  /** Gives a try back that should not have counted. */
-  giveBack(key: string): Promise<void>;
-}
-
-/** Who fills the memory with keys makes the oldest be forgotten, nothing else. */
-const MOST_KEYS = 10_000;
-const LONGEST_KEY = 128;
-
-/** Counts in this process: a node's own limit, gone with it. What protects one account is counted in the database instead. */
-export function createRateLimiter({
-  points,
-  seconds,
-  mostKeys = MOST_KEYS,
-}: {
-  points: number;
-  seconds: number;
-  mostKeys?: number;
-}): RateLimiter {
-  const limiter = new RateLimiterMemory({ points, duration: seconds });
-  const kept = new Set<string>();
-
-  /** Oldest first, so that the first is the next to go. */
-  async function keep(key: string): Promise<void> {
-    if (kept.has(key) && (await limiter.get(key))) return;
-    kept.delete(key);
-    kept.add(key);
-    if (kept.size <= mostKeys) return;
-    const [oldest] = kept;
-    kept.delete(oldest!);
-    await limiter.delete(oldest!);
-  }
-
-  return {
-    async take(given) {
-      const key = shortened(given);
-      await keep(key);
-      try {
-        await limiter.consume(key);
-        return { allowed: true };
-      } catch (refusal) {
-        // The library throws what it answers; anything else is a defect.
-        const { msBeforeNext, consumedPoints } = refusal as { msBeforeNext?: number; consumedPoints?: number };
-        if (msBeforeNext === undefined) throw refusal;
-        const retryAfter = Math.max(1, Math.ceil(msBeforeNext / 1000));
-        return { allowed: false, retryAfter, isFirst: consumedPoints === points + 1 };
-      }
-    },
-    async peek(given) {
-      const state = await limiter.get(shortened(given));
-      if (!state || state.consumedPoints < points) return { allowed: true };
-      return { allowed: false, retryAfter: Math.max(1, Math.ceil(state.msBeforeNext / 1000)), isFirst: false };
-    },
-    isUnused: () => kept.size === 0,
-    async giveBack(given) {
-      const key = shortened(given);
-      const state = await limiter.get(key);
-      if (state && state.consumedPoints > 0) await limiter.reward(key);
-    },
-  };
-}
-
-function shortened(key: string): string {
-  return key.length <= LONGEST_KEY ? key : createHash('sha256').update(key).digest('base64');
-}
+export type { RateDecision, RateLimiter } from './rate-limiter.ts';
 
 export interface RateLimits {
   /** Password attempts, by `addressKey`. */
   signIn: RateLimiter;
+  /** Pages on which people sign in, and links of one use, by `addressKey`. */
+  signInPages: RateLimiter;
   /** Failed client authentications, by `clientKey`. S-046 */
   clientAuthentication: RateLimiter;
   /** The same by `addressKey` alone, for whoever tries many clients, or none that exist. S-046 */
   clientAuthenticationByAddress: RateLimiter;
+  /** Token requests of a client that proved who it is, by its id; of one that cannot, by `clientKey`. */
+  tokenRequests: RateLimiter;
   /** What strangers make us keep: sign-ins they begin, requests they push, sign-outs. By `addressKey`. */
   strangers: RateLimiter;
+  /** People sent to other providers, by `addressKey`. */
+  upstreamDepartures: RateLimiter;
+  /** People who come back from there, by `addressKey`. */
+  upstreamReturns: RateLimiter;
+  /** Mail to one address, by that address in small letters. S-149 */
+  mailToRecipient: RateLimiter;
 }
 
-export function createRateLimits(limits: {
+/** How often. */
+export interface RateLimitSettings {
   signInPerAddressPerMinute: number;
+  signInPagesPerAddressPerMinute: number;
   tokenFailuresPerClientPerMinute: number;
   tokenFailuresPerAddressPerMinute: number;
+  tokenRequestsPerClientPerMinute: number;
   strangersPerAddressPerMinute: number;
-}): RateLimits {
-  const perMinute = (points: number) => createRateLimiter({ points, seconds: 60 });
+  mailsPerRecipientPerHour: number;
+}
+
+/** Makes what counts under a name: in this process alone unless told. */
+export type CreateCounter = (options: { name: string } & Pick<RateLimiterOptions, 'points' | 'seconds'>) => RateLimiter;
+
+export function createRateLimits(
+  limits: RateLimitSettings,
+  createCounter: CreateCounter = createRateLimiter,
+): RateLimits {
+  const perMinute = (name: string, points: number) => createCounter({ name, points, seconds: 60 });
   return {
-    signIn: perMinute(limits.signInPerAddressPerMinute),
-    clientAuthentication: perMinute(limits.tokenFailuresPerClientPerMinute),
-    clientAuthenticationByAddress: perMinute(limits.tokenFailuresPerAddressPerMinute),
-    strangers: perMinute(limits.strangersPerAddressPerMinute),
+    signIn: perMinute('sign-in', limits.signInPerAddressPerMinute),
+    signInPages: perMinute('sign-in-pages', limits.signInPagesPerAddressPerMinute),
+    clientAuthentication: perMinute('client-authentication', limits.tokenFailuresPerClientPerMinute),
+    clientAuthenticationByAddress: perMinute(
+      'client-authentication-by-address',
+      limits.tokenFailuresPerAddressPerMinute,
+    ),
+    tokenRequests: perMinute('token-requests', limits.tokenRequestsPerClientPerMinute),
+    strangers: perMinute('strangers', limits.strangersPerAddressPerMinute),
+    upstreamDepartures: perMinute('upstream-departures', limits.strangersPerAddressPerMinute),
+    // Each sign-in comes by two addresses.
+    upstreamReturns: perMinute('upstream-returns', 2 * limits.strangersPerAddressPerMinute),
+    mailToRecipient: createCounter({
+      name: 'mail-to-recipient',
+      points: limits.mailsPerRecipientPerHour,
+      seconds: 3_600,
+    }),
   };
 }
 
@@ -116,13 +77,12 @@ export function clientKey(clientId: string, address: string): string {
 }
 
 /**
- * Lets each address through so many times in so many seconds.
+ * Lets each address through as often as the limit allows.
  * @throws AppError too_many_requests
  */
-export function limitByAddress(name: string, points: number, seconds: number): Middleware {
-  const limiter = createRateLimiter({ points, seconds });
+export function limitByAddress(limiter: Pick<RateLimiter, 'take'>): Middleware {
   return async function limitByAddress(ctx, next) {
-    const decision = await limiter.take(`${name}:${addressKey(ctx.state.address)}`);
+    const decision = await limiter.take(addressKey(ctx.state.address));
     if (!decision.allowed) throw tooManyRequests(decision.retryAfter);
     await next();
   };

@@ -8,28 +8,38 @@ export interface Service {
   setupLink?: string;
   /** Never in production. */
   mailboxUrl?: string;
-  /** In reverse order of making. */
-  close(): Promise<void>;
+  /** Milliseconds for which `close` goes on taking requests. */
+  shutdownDelay?: number;
+  /** In reverse order of making. `isReplaced`: others answer at the same address, so nobody has to be told. */
+  close(how?: { isReplaced?: boolean }): Promise<void>;
 }
+
+type Stop = (how?: { isReplaced?: boolean }) => void;
 
 export interface RunOptions {
   create(): Promise<Service>;
-  /** Longest time that open requests get after a signal. */
+  /** Longest time that everything together gets after a signal, in milliseconds, `shutdownDelay` not counted. */
   shutdownTimeout?: number;
+  /** Told where to go instead of standard output. */
+  announce?: (text: string) => void;
+  /** Given what begins the end, for whoever asks for it by something else than a signal. May be called more than once. */
+  stopRequests?: (stop: Stop) => void;
 }
 
 /**
  * The life of the process: create, listen, wait for SIGTERM or SIGINT, close. Prints where to go and nothing else; a start that
  * fails prints one clear text and ends with 1.
  */
-export async function runService({ create, shutdownTimeout = 30_000 }: RunOptions): Promise<void> {
+export async function runService(options: RunOptions): Promise<void> {
+  const { create, shutdownTimeout = 30_000, stopRequests = () => {} } = options;
+  const { announce = (text) => print(process.stdout, text) } = options;
   let service: Service | undefined;
   try {
     service = await create();
     const { url } = await service.listen();
     // Before anybody can read that it is ready, and so stop it.
-    closeOnSignal(service, shutdownTimeout);
-    print(process.stdout, describe(url, service));
+    stopRequests(closeOnSignal(service, shutdownTimeout));
+    announce(describe(url, service));
   } catch (error) {
     print(process.stderr, explainFailure(error));
     await service?.close().catch(() => {});
@@ -70,14 +80,14 @@ function listenFailure(error: unknown): OperatorError | undefined {
   }
 }
 
-function closeOnSignal(service: Service, timeout: number): void {
+/** Returns what does the same without a signal, and however often. */
+function closeOnSignal(service: Service, timeout: number): Stop {
   let closing = false;
-  const stop = () => {
-    // The second signal means now.
-    if (closing) process.exit(1);
+  const stop: Stop = (how) => {
+    if (closing) return;
     closing = true;
-    setTimeout(() => process.exit(1), timeout).unref();
-    service.close().then(
+    setTimeout(() => process.exit(1), timeout + (service.shutdownDelay ?? 0)).unref();
+    service.close(how).then(
       () => process.exit(0),
       (error: unknown) => {
         print(process.stderr, explainFailure(error));
@@ -85,8 +95,14 @@ function closeOnSignal(service: Service, timeout: number): void {
       },
     );
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  const heed = () => {
+    // The second signal means now.
+    if (closing) process.exit(1);
+    stop();
+  };
+  process.on('SIGTERM', heed);
+  process.on('SIGINT', heed);
+  return stop;
 }
 
 function print(stream: NodeJS.WriteStream, text: string): void {

@@ -9,15 +9,15 @@ import { digestOf } from './artifact-identity.ts';
 import { createArtifactReads, type StoredArtifact } from './artifact-reads.ts';
 import { type ArtifactRecord, payloadOf, recordOf } from './artifact-record.ts';
 import { createArtifactRevocations } from './artifact-revocations.ts';
-import { type Collected, createTokenRequests } from './artifact-token-request.ts';
+import { type Collected, createTokenRequests, type DescribeIssue } from './artifact-token-request.ts';
 import { createArtifactWrites } from './artifact-writes.ts';
 import { type Adapter, type AdapterPayload, type EngineContext, Provider } from './engine.ts';
 
 export interface ArtifactStore {
   /** Every model except Client, which is not an artifact. */
   adapterFor(model: string): Adapter;
-  /** Runs one answer of the token endpoint, and puts what it spends and stores into one statement at its end. */
-  tokenRequest(ctx: EngineContext, answer: () => Promise<void>): Promise<void>;
+  /** Runs one answer of the token endpoint, and puts what it spends and stores, and its record, into one statement at its end. */
+  tokenRequest(ctx: EngineContext, answer: () => Promise<void>, describe?: DescribeIssue): Promise<void>;
   /** The value that follows a refresh token: always the same one, on every node, with nothing stored. */
   successorOf(refreshToken: string): string;
   /** Stores a replay mark for `lifetime` seconds. True for exactly one caller: the first. */
@@ -72,9 +72,13 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
     if ((await write({ save: [record] })) === 'refused' && model !== 'Session') throw cannotStore(model);
   }
 
-  async function commit({ spent, issued }: Collected): Promise<void> {
+  async function commit({ spent, issued, record }: Collected): Promise<void> {
     const consume = spent && consumption(spent.model, spent.value);
-    const outcome = await write({ ...(consume && { consume }), ...(issued.length && { save: issued }) });
+    const outcome = await write({
+      ...(consume && { consume }),
+      ...(issued.length && { save: issued }),
+      ...(record && { record }),
+    });
     if (outcome === 'lost') await refuse(spent!.model, consume!.id);
     if (outcome === 'refused') throw cannotStore(issued[0]!.kind);
   }
@@ -126,6 +130,8 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
 
       async destroy(value) {
         const id = digestOf(model, value);
+        // The engine ends the family after its token: whoever asks again after a crash between the two would find nothing to end.
+        if (model === 'RefreshToken') await revocations.endFamilyOf(id);
         if (model === 'Grant') await revocations.endGrant(id);
         else if (model === 'Session') await write({ end: id });
         // The engine destroys an interaction to go on with it, which may happen once. S-143

@@ -1,3 +1,4 @@
+import type { AuditRow, PreparedEvent } from '../audit/audit.ts';
 import type { ArtifactRecord } from './artifact-record.ts';
 import { type EngineContext, Provider } from './engine.ts';
 
@@ -10,7 +11,11 @@ export interface Spent {
 export interface Collected {
   spent?: Spent;
   issued: ArtifactRecord[];
+  record?: AuditRow;
 }
+
+/** What is to be recorded of a request that was answered. */
+export type DescribeIssue = (ctx: EngineContext) => PreparedEvent;
 
 /** What a token request issues. All else that happens during one is written at once. */
 const ISSUED = new Set(['AccessToken', 'ClientCredentials', 'RefreshToken']);
@@ -31,8 +36,11 @@ export function createTokenRequests(commit: Commit) {
   }
 
   return {
-    /** @throws what `commit` throws, before the engine has said that anything was issued */
-    async run(ctx: EngineContext, answer: () => Promise<void>): Promise<void> {
+    /**
+     * The record is stored in the same statement, or queued where there is none.
+     * @throws what `commit` throws, before the engine has said that anything was issued
+     */
+    async run(ctx: EngineContext, answer: () => Promise<void>, describe?: DescribeIssue): Promise<void> {
       const collected: Collected = { issued: [] };
       underWay.set(ctx, collected);
       try {
@@ -43,7 +51,14 @@ export function createTokenRequests(commit: Commit) {
         throw error;
       }
       underWay.delete(ctx);
-      if (collected.spent || collected.issued.length) await commit(collected);
+      const event = describe?.(ctx);
+      if (collected.spent || collected.issued.length) {
+        await commit(event ? { ...collected, record: event.row } : collected);
+        event?.stored();
+      } else {
+        // Only what is not stored, a signed token: the answer does not wait for its record.
+        event?.enqueue().catch(() => {});
+      }
     },
 
     /** Whether it is collected; otherwise the caller has to do it. */

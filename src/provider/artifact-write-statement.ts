@@ -1,3 +1,4 @@
+import { type AuditRow, insertPlaced } from '../audit/audit.store.ts';
 import { binaryArray, binaryIntegers } from './artifact-arrays.ts';
 import type { ArtifactRecord } from './artifact-record.ts';
 
@@ -5,6 +6,8 @@ import type { ArtifactRecord } from './artifact-record.ts';
 export interface Write {
   save?: ArtifactRecord[];
   consume?: Consumption;
+  /** What the audit log says about it: stored if all of the above was. */
+  record?: AuditRow;
   destroy?: Buffer;
   end?: Buffer;
 }
@@ -16,7 +19,7 @@ interface Consumption {
 }
 
 export type Lane = keyof Write;
-export const LANES: readonly Lane[] = ['consume', 'save', 'destroy', 'end'];
+export const LANES: readonly Lane[] = ['consume', 'save', 'record', 'destroy', 'end'];
 
 /** Numbers the parameters of one lane of the statement. */
 type NextParameter = (type: string) => string;
@@ -67,7 +70,17 @@ function save(parameter: NextParameter, lanes: readonly Lane[]): string {
           coalesce(a.payload::jsonb -> 'authorizations', '{}') || coalesce(EXCLUDED.payload::jsonb -> 'authorizations', '{}')))::json
         ELSE EXCLUDED.payload END
     WHERE a.revoked_at IS NULL AND a.consumed_at IS NULL AND (a.kind <> 'ReplayDetection' OR a.expires_at <= now())
-    RETURNING a.id)`;
+    RETURNING a.id),
+  refused AS (SELECT place FROM due WHERE id NOT IN (SELECT id FROM saved))`;
+}
+
+/** What was refused, or lost to another, did not happen. S-175 */
+function record(parameter: NextParameter, lanes: readonly Lane[]): string {
+  const conditions = [
+    ...(lanes.includes('consume') ? ['(NOT spends OR place IN (SELECT place FROM consumed))'] : []),
+    ...(lanes.includes('save') ? ['place NOT IN (SELECT place FROM refused)'] : []),
+  ];
+  return `recorded AS (${insertPlaced(parameter('json'), conditions.join(' AND '))})`;
 }
 
 /** Of many callers one finds the row. A tombstone stays. */
@@ -87,12 +100,12 @@ function end(parameter: NextParameter): string {
     WHERE octet_length(e.id) = 32 AND a.id = e.id AND a.revoked_at IS NULL)`;
 }
 
-const STEPS = { consume, save, destroy, end };
+const STEPS = { consume, save, record, destroy, end };
 
 /** The answer has the places of consumptions and destructions that were won (true) and of saves that were refused (false). */
 const ANSWERS: Partial<Record<Lane, string>> = {
   consume: 'SELECT place, true FROM consumed',
-  save: 'SELECT place, false FROM due WHERE id NOT IN (SELECT id FROM saved)',
+  save: 'SELECT place, false FROM refused',
   destroy: 'SELECT place, true FROM destroyed',
 };
 
@@ -114,6 +127,7 @@ export function writeParameters(due: DueWrites, refreshGrace: number): unknown[]
   return [
     ...(due.consume.length ? consumeParameters(due.consume, refreshGrace) : []),
     ...(due.save.length ? saveParameters(due.save) : []),
+    ...(due.record.length ? [recordParameter(due.record)] : []),
     ...(due.destroy.length
       ? [
           binaryArray(
@@ -147,6 +161,12 @@ function consumeParameters(due: Placed<'consume'>[], refreshGrace: number): unkn
     binaryIntegers(due.map(([place]) => place)),
     refreshGrace,
   ];
+}
+
+function recordParameter(due: Placed<'record'>[]): string {
+  return JSON.stringify(
+    due.map(([place, { record, consume }]) => ({ ...record, place, spends: consume !== undefined })),
+  );
 }
 
 function saveParameters(due: Placed<'save'>[]): unknown[] {

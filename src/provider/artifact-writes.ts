@@ -55,7 +55,7 @@ function keysOf(write: Write): string[] {
 
 /** Rows are locked in the order of their ids: two statements that want the same ones cannot wait for each other. */
 function byLane(writes: Write[]): DueWrites {
-  const due: DueWrites = { consume: [], save: [], destroy: [], end: [] };
+  const due: DueWrites = { consume: [], save: [], record: [], destroy: [], end: [] };
   const sorted = writes.map((write, place) => [place, write, idOf(write)] as const);
   sorted.sort(([, , first], [, , second]) => Buffer.compare(first, second));
   for (const [place, write] of sorted) {

@@ -34,7 +34,9 @@ export function createClientAdapter(findClient: FindClient): Adapter {
 
 export interface ClientChecks {
   /** @throws when this client failed too often */
-  checkFailures(ctx: EngineContext, clientId: string): Promise<void> | undefined;
+  checkFailures(ctx: EngineContext, clientId: string): void;
+  /** @throws when this client asks too often */
+  checkRequests(ctx: EngineContext, party: RelyingParty): void;
   /** @throws when strangers ask too often */
   checkStrangers(ctx: EngineContext, party: RelyingParty): Promise<void> | undefined;
 }
@@ -47,7 +49,7 @@ export interface ClientChecks {
 export function installClients(
   provider: Provider,
   findClient: FindClient,
-  { checkFailures, checkStrangers }: ClientChecks,
+  { checkFailures, checkRequests, checkStrangers }: ClientChecks,
 ): void {
   const build = provider.Client.find.bind(provider.Client);
   const built = new WeakMap<RelyingParty, Client>();
@@ -58,13 +60,13 @@ export function installClients(
     const { ctx } = Provider;
     if (ctx?.oidc) {
       refuseUnsignedRequestObject(ctx);
-      const checked = checkFailures(ctx, id);
-      if (checked) await checked;
+      checkFailures(ctx, id);
     }
     // Most are remembered, and waiting for what is there already is a good part of what this costs.
     const found = findClient(id);
     const party = found && 'then' in found ? await found : found;
     if (party?.state !== 'active') return undefined;
+    if (ctx?.oidc) checkRequests(ctx, party);
     const checked = ctx?.oidc && checkStrangers(ctx, party);
     if (checked) await checked;
     const known = built.get(party);

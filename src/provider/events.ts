@@ -1,4 +1,5 @@
 import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { DescribeIssue } from './artifact-token-request.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { EngineContext, Provider } from './engine.ts';
 
@@ -17,24 +18,25 @@ const REPLAYED_REFRESH_TOKEN = 'refresh token already used';
 /** Answers to `prompt=none`, which browsers are sent to ask for over and over. */
 const SILENT_ANSWERS = ['login_required', 'consent_required', 'interaction_required'];
 
-/** The engine's events as business events. They are queued: an answer does not wait for its record. S-175 */
-export function recordEvents(provider: Provider, { queue }: Pick<Audit, 'queue'>): void {
-  provider.on('grant.success', (ctx) => {
+/** What the token endpoint issued, to be stored together with it. S-175 */
+export function describeIssueFor({ prepare }: Pick<Audit, 'prepare'>): DescribeIssue {
+  return (ctx) => {
     const { AccessToken, ClientCredentials } = ctx.oidc.entities;
     const { clientId, aud, accountId, sessionUid } = (AccessToken ?? ClientCredentials) as AnyToken;
-    queue.tokenIssued(
-      {
-        kind: 'access_token',
-        clientId: clientId!,
-        grantType: grantTypeOf(ctx),
-        ...(accountId !== undefined && { userId: accountId }),
-        ...(sessionUid !== undefined && { sessionId: sessionUid }),
-        ...(aud !== undefined && { resource: aud }),
-      },
-      contextOf(ctx),
-    );
-  });
+    const details = {
+      kind: 'access_token',
+      clientId: clientId!,
+      grantType: grantTypeOf(ctx),
+      ...(accountId !== undefined && { userId: accountId }),
+      ...(sessionUid !== undefined && { sessionId: sessionUid }),
+      ...(aud !== undefined && { resource: aud }),
+    };
+    return prepare.tokenIssued(details, contextOf(ctx));
+  };
+}
 
+/** The engine's other events as business events. They are queued: an answer does not wait for its record. S-175 */
+export function recordEvents(provider: Provider, { queue }: Pick<Audit, 'queue'>): void {
   provider.on('grant.error', (ctx, { error, error_detail: detail }) => {
     const client = clientOf(ctx);
     const userId = ctx.oidc.entities.RefreshToken?.accountId;
@@ -69,14 +71,14 @@ export function recordEvents(provider: Provider, { queue }: Pick<Audit, 'queue'>
   });
 }
 
-/** The engine has no event for a revocation that also says who asked. */
-export function recordRevocation(ctx: EngineContext, { queue }: Pick<Audit, 'queue'>): void {
+/** The engine has no event for a revocation that also says who asked. Kept once it is stored: the answer waits for its record. */
+export async function recordRevocation(ctx: EngineContext, { queue }: Pick<Audit, 'queue'>): Promise<void> {
   const { RefreshToken, AccessToken, ClientCredentials } = ctx.oidc.entities;
   const token = (RefreshToken ?? AccessToken ?? ClientCredentials) as AnyToken | undefined;
   const clientId = ctx.oidc.client?.clientId;
   if (ctx.oidc.route !== 'revocation' || ctx.status !== 200 || !token || token.clientId !== clientId) return;
   const { kind, accountId } = token;
-  queue.tokenRevoked(
+  await queue.tokenRevoked(
     { clientId: clientId!, kind, ...(accountId !== undefined && { userId: accountId }) },
     contextOf(ctx),
   );

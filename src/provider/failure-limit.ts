@@ -21,18 +21,14 @@ export function createFailureLimit({
   clientAuthentication: byClient,
   clientAuthenticationByAddress: byAddress,
 }: Pick<RateLimits, 'clientAuthentication' | 'clientAuthenticationByAddress'>) {
-  async function refuseWhoFailedTooOften(ctx: EngineContext, clientId: string): Promise<void> {
-    const { address } = ctx.state;
-    refuseUnlessAllowed(ctx, await byAddress.peek(addressKey(address)));
-    refuseUnlessAllowed(ctx, await byClient.peek(clientKey(clientId, address)));
-  }
-
   return {
     /** @throws an answer with status 429 */
-    check(ctx: EngineContext, clientId: string): Promise<void> | undefined {
+    check(ctx: EngineContext, clientId: string): void {
       // Once known, further look-ups are about other clients.
-      if (!ROUTES.includes(ctx.oidc.route) || ctx.oidc.client) return undefined;
-      return byAddress.isUnused() && byClient.isUnused() ? undefined : refuseWhoFailedTooOften(ctx, clientId);
+      if (!ROUTES.includes(ctx.oidc.route) || ctx.oidc.client) return;
+      const { address } = ctx.state;
+      refuseUnlessAllowed(ctx, byAddress.peek(addressKey(address)));
+      refuseUnlessAllowed(ctx, byClient.peek(clientKey(clientId, address)));
     },
 
     count(provider: Provider): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'koa';
+import { createBoundedLog } from '../platform/bounded-log.ts';
 import { isUnavailable } from '../platform/database/database-errors.ts';
 import { isAppError, methodNotAllowed, notFound, unavailable } from '../platform/errors.ts';
 import type { RequestState } from '../platform/http/context.ts';
@@ -8,7 +9,7 @@ import { STRICT_TRANSPORT } from '../platform/http/security-headers.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { EngineContext } from './engine.ts';
 import { readFromProgram } from './incoming-request.ts';
-import { findProgramRoute, type Route } from './routes.ts';
+import { findProgramRoute, nameProtocolRoute, type Route } from './routes.ts';
 import { failureOf, type ServingEngine } from './serving-engine.ts';
 
 export interface ProgramEndpointsOptions {
@@ -26,7 +27,8 @@ export interface ProgramEndpointsOptions {
  * one, and every answer is JSON or a JWT. Takes requests to our host; false when this is none of theirs.
  */
 export function createProgramEndpoints({ current, describe, hasRoom, secure, logger }: ProgramEndpointsOptions) {
-  const answerByProblem = problems({ logger });
+  const answerByProblem = problems({ logger, nameRoute: nameProtocolRoute });
+  const mayLog = createBoundedLog();
 
   async function answer(req: IncomingMessage, res: ServerResponse, route: Route): Promise<void> {
     const engine = current();
@@ -68,8 +70,16 @@ export function createProgramEndpoints({ current, describe, hasRoom, secure, log
 
   /** In the form of an OAuth error, because that is what clients of these endpoints read. @see RFC 6749 5.2 */
   function fail(ctx: Context, { name }: Route, failure: Error): void {
-    logger.error({ requestId: ctx.state.requestId, route: name, error: failure }, 'protocol request failed');
     const busy = isUnavailable(failure) || isAppError(failure);
+    // As many as there are requests, while something is away.
+    const leftOut = busy ? mayLog('unavailable') : 0;
+    if (leftOut !== undefined) {
+      const { requestId } = ctx.state;
+      logger.error(
+        { requestId, route: name, ...(leftOut > 0 && { leftOut }), error: failure },
+        'protocol request failed',
+      );
+    }
     ctx.status = busy ? 503 : 500;
     if (busy) ctx.set('Retry-After', '2');
     ctx.body = busy

@@ -1,10 +1,12 @@
 import type { UserSessions } from '../accounts/sessions.ts';
 import type { Audit } from '../audit/audit.ts';
+import type { Observations } from '../audit/observations.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
 import type { Database } from '../platform/database/database.ts';
 import { describeRequests } from '../platform/http/context.ts';
 import { servesHostOf } from '../platform/http/host-check.ts';
+import { createOutbound } from '../platform/http/outbound.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { RateLimits } from '../platform/rate-limits.ts';
 import type { SigningKeySet } from '../signing-keys/key-set.ts';
@@ -21,8 +23,9 @@ import { findConsent } from './consents.store.ts';
 import { createCookieKeys } from './cookies.ts';
 import { acceptNoncesOf } from './dpop-nonces.ts';
 import { createEnginePages } from './engine-screens.ts';
-import { recordEvents, recordRevocation } from './events.ts';
+import { describeIssueFor, recordEvents, recordRevocation } from './events.ts';
 import { createGrantLoader } from './existing-grant.ts';
+import { observeIntrospection, observeVerifications } from './failed-verifications.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { type AccountSource, createFindAccount } from './find-account.ts';
 import { guardHints } from './hint-keys.ts';
@@ -33,6 +36,7 @@ import { pinOrigin } from './pinned-origin.ts';
 import { createProgramEndpoints } from './program-endpoints.ts';
 import { createPublicFetch } from './public-fetch.ts';
 import { answerPublished, publish } from './published.ts';
+import { createRequestLimit } from './request-limit.ts';
 import { resourceIndicators } from './resource-indicators.ts';
 import { noteFailures, type ServingEngine } from './serving-engine.ts';
 import { endingAfter } from './session-adapter.ts';
@@ -56,7 +60,9 @@ export interface IdentityProviderOptions {
   resourceServers: Pick<ResourceServers, 'find'>;
   sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded' | 'providerOf'>;
   audit: Audit;
-  limits: Pick<RateLimits, 'clientAuthentication' | 'clientAuthenticationByAddress' | 'strangers'>;
+  /** Told of what was presented and did not hold. */
+  observations?: Pick<Observations, 'verificationFailed'>;
+  limits: Pick<RateLimits, 'clientAuthentication' | 'clientAuthenticationByAddress' | 'tokenRequests' | 'strangers'>;
   /** How clients' keys are got; the public Internet only when absent. */
   fetch?: typeof fetch;
   screens: ProtocolScreens;
@@ -67,13 +73,14 @@ export interface IdentityProviderOptions {
 
 /** The protocol: one engine for each key set, one of them serving, and around it what the engine leaves to us. */
 export async function createIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
-  const { config, database, artifactStore, secrets, audit } = options;
+  const { config, database, artifactStore, secrets, audit, observations } = options;
   const { issuer, lifetimes } = config;
   const accounts = {
     ...options.accounts,
     find: async (id: string) => takeAccount(id) ?? options.accounts.find(id),
   };
   const failures = createFailureLimit(options.limits);
+  const requests = createRequestLimit(options.limits.tokenRequests);
   const strangers = createStrangerLimit(options.limits.strangers);
   const clientAdapter = createClientAdapter(options.clients.find);
   const cookieKeys = createCookieKeys(() => secrets.cookieKeys);
@@ -98,7 +105,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         cookieKeys,
         dpopNonceSecret: dpopNonceSecrets[0]!,
         adapter: adapterFor,
-        fetch: options.fetch ?? createPublicFetch(),
+        fetch: options.fetch ?? createPublicFetch(createOutbound()),
         findAccount: createFindAccount({ ...accounts, providerOf: options.sessions.providerOf }),
         loadExistingGrant: createGrantLoader({
           findConsent: (owner) => findConsent(database.pool, owner),
@@ -109,10 +116,12 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         ...enginePages,
       }),
       artifactStore,
+      describeIssueFor(audit),
     );
     pinOrigin(provider, issuer);
     installClients(provider, options.clients.find, {
       checkFailures: failures.check,
+      checkRequests: requests.check,
       checkStrangers: strangers.check,
     });
     authenticateByDigest(provider);
@@ -120,13 +129,16 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     noteFailures(provider);
     guardHints(provider, signingKeys, options.onUnknownKid);
     recordEvents(provider, audit);
+    if (observations) observeVerifications(provider, observations);
     failures.count(provider);
+    requests.count(provider);
     const countWrongVerifier = countWrongVerifiers(provider, artifactStore);
     return {
       provider,
       documents: await publish(provider, signingKeys, options.keyPolicy ?? DEFAULT_KEY_POLICY),
-      afterProgram(ctx) {
-        recordRevocation(ctx, audit);
+      async afterProgram(ctx) {
+        await recordRevocation(ctx, audit);
+        if (observations) observeIntrospection(ctx, observations);
         return countWrongVerifier(ctx);
       },
       afterBrowser: recordSession,

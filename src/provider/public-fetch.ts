@@ -1,4 +1,4 @@
-import { createOutbound, type OutboundOptions } from '../platform/http/outbound.ts';
+import type { Outbound } from '../platform/http/outbound.ts';
 
 /** Answers that cannot have a body; the platform's `Response` throws when it is given one. */
 const WITHOUT_BODY = [204, 205];
@@ -7,8 +7,7 @@ const WITHOUT_BODY = [204, 205];
  * How the engine gets what a client publishes, in place of its own way, which checks an address after connecting and, where it
  * cannot, not at all. S-176
  */
-export function createPublicFetch(options?: OutboundOptions): typeof fetch {
-  const outbound = createOutbound(options);
+export function createPublicFetch(outbound: Outbound): typeof fetch {
   return async function publicFetch(input, { method, headers, body, signal } = {}) {
     const target = typeof input === 'object' && 'url' in input ? input.url : input;
     const answer = await outbound(target, {

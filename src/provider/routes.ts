@@ -34,6 +34,11 @@ export const METADATA_PATHS: readonly string[] = [
 ];
 export const JWKS_PATH = '/.well-known/jwks.json';
 
+/** Answered from memory, whatever happens. */
+export function isPublished(path: string): boolean {
+  return path === JWKS_PATH || METADATA_PATHS.includes(path);
+}
+
 export function findBrowserRoute(path: string): Route | undefined {
   return Object.hasOwn(FOR_BROWSERS, path) ? FOR_BROWSERS[path] : RESUME_PATH.test(path) ? RESUME : undefined;
 }

@@ -1,16 +1,22 @@
 import type { ArtifactStore } from './adapter.ts';
+import type { DescribeIssue } from './artifact-token-request.ts';
 import { type Configuration, type EngineContext, Provider } from './engine.ts';
 import { refusingEmptyScope } from './granted-scope.ts';
 
 type GrantHandler = (ctx: never) => Promise<void>;
 
-/** An engine that leaves to our store what its adapter interface cannot say. */
-export function createStoringEngine(issuer: string, configuration: Configuration, store: ArtifactStore): Provider {
+/** An engine that leaves to our store what its adapter interface cannot say. `describe`: what to record of tokens that are issued. */
+export function createStoringEngine(
+  issuer: string,
+  configuration: Configuration,
+  store: ArtifactStore,
+  describe?: DescribeIssue,
+): Provider {
   /** The engine registers its own grant types through the method that is there for those of others. */
   class StoringEngine extends Provider {
     override registerGrantType(name: string, handler: GrantHandler, ...parameters: never[]): void {
       const answer = refusingEmptyScope(handler as (ctx: EngineContext) => Promise<void>);
-      const stored = (ctx: EngineContext) => store.tokenRequest(ctx, () => answer(ctx));
+      const stored = (ctx: EngineContext) => store.tokenRequest(ctx, () => answer(ctx), describe);
       super.registerGrantType(name, stored as never, ...parameters);
     }
   }

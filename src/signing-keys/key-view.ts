@@ -24,7 +24,7 @@ export interface KeyViewOptions {
   keyEncryption: KeyEncryption;
   policy: KeyPolicy;
   logger: Pick<Logger, 'info' | 'warn'>;
-  database: Pick<Database, 'kind' | 'pool'>;
+  database: Pick<Database, 'kind' | 'pool' | 'pooler'>;
   nodeId?: string;
   /** Milliseconds of a clock that never goes back. */
   now?: () => number;

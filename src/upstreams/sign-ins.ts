@@ -76,6 +76,8 @@ export interface UpstreamSignInsOptions {
   audit: Pick<Audit, 'queue'>;
   /** The one fixed address that this provider sends browsers back to. */
   callbackUrl(provider: string): string;
+  /** A provider said who somebody is. */
+  onIdentified?(of: { provider: string }, by: AuditContext): void;
   /** Milliseconds of a clock that is never set back. */
   now?: () => number;
 }
@@ -163,6 +165,7 @@ export function createUpstreamSignIns(options: UpstreamSignInsOptions): Upstream
     async finish({ response, ...journey }, by) {
       const { provider } = journey;
       const outcome = await finish(journey, response);
+      if (outcome.kind === 'identified') options.onIdentified?.({ provider }, by);
       if (outcome.kind === 'identified' || outcome.kind === 'denied') return outcome;
       // A state that was made up is no event: anybody can make up as many as they like.
       if (outcome.kind === 'foreign' && !(await attempts.find(response.get('state') ?? ''))) return outcome;

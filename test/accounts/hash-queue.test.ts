@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createHashQueue, type HashQueue } from '../../src/accounts/hash-queue.ts';
+import { createHashQueue, type HashQueue, hashesAtOnce } from '../../src/accounts/hash-queue.ts';
 
 /** Work that ends when it is told to. */
 function controlled() {
@@ -35,6 +35,19 @@ test('S-123 at most two hashes run at once, in the order of asking', async () =>
   await Promise.all(all);
   expect(order).toEqual([0, 1, 2, 3]);
   expect(queue.statistics()).toEqual({ taken: 0, running: 0 });
+});
+
+test.each([
+  // processes, cores, each
+  [1, 1, 1],
+  [1, 2, 2],
+  [1, 64, 2],
+  [2, 2, 1],
+  [2, 3, 1],
+  [2, 4, 2],
+  [8, 4, 1],
+])('S-123 of %i processes on %i cores each computes at most %i at once', (processes, cores, each) => {
+  expect(hashesAtOnce(processes, cores)).toBe(each);
 });
 
 test('S-123 more than two seconds of work is refused at once, with the time to wait', () => {

@@ -14,8 +14,8 @@ import { createSignIn, type SignIn, type SignInOptions } from '../../src/account
 import { type Audit, createAudit, type Transaction } from '../../src/audit/audit.ts';
 import type { Database } from '../../src/platform/database/database.ts';
 import { createLogger } from '../../src/platform/logger.ts';
-import { createMailbox, type Mailbox } from '../../src/platform/mail.ts';
-import { createRateLimiter } from '../../src/platform/rate-limits.ts';
+import { createMailbox, type Mailbox } from '../../src/platform/mail/mailbox.ts';
+import { createRateLimiter } from '../../src/platform/rate-limiter.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 
 export const PASSWORD = 'violet harbour walks slowly';

@@ -3,7 +3,7 @@ import bcrypt from 'bcrypt';
 import { setPassword } from '../../src/accounts/password-credentials.store.ts';
 import { bcryptScheme } from '../../src/accounts/passwords.ts';
 import type { Database } from '../../src/platform/database/database.ts';
-import { createRateLimiter } from '../../src/platform/rate-limits.ts';
+import { createRateLimiter } from '../../src/platform/rate-limiter.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { createPerson, PASSWORD, recordedAbout, startNode, type TestNode, useNodes } from './node.ts';
 
@@ -285,8 +285,21 @@ test('S-175 sign-ins are recorded without what was typed', async () => {
 });
 
 test('S-175 a sign-in that cannot be recorded does not happen', async () => {
+  const { id, email } = person;
+  await database.pool.query(
+    `ALTER TABLE audit_events ADD CONSTRAINT unrecordable CHECK (user_id <> '${id}' OR type <> 'sign_in.succeeded') NOT VALID`,
+  );
+  await expect(node.signIn.withPassword({ login: email, password: PASSWORD }, by)).rejects.toMatchObject({
+    code: '23514',
+  });
+  expect(await database.prisma.knownDevice.count({ where: { userId: id } })).toBe(0);
+  await database.pool.query('ALTER TABLE audit_events DROP CONSTRAINT unrecordable');
+  expect(await node.signIn.withPassword({ login: email, password: PASSWORD }, by)).toMatchObject({ kind: 'signed_in' });
+});
+
+test('S-175 a refused sign-in that cannot be recorded is not answered as one', async () => {
   const forgetful = startNode(database);
   await forgetful.audit.close();
-  const attempt = { login: person.email, password: PASSWORD };
+  const attempt = { login: person.email, password: 'not the password' };
   await expect(forgetful.signIn.withPassword(attempt, by)).rejects.toMatchObject({ code: 'unavailable' });
 });

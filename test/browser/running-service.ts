@@ -27,6 +27,7 @@ export async function startWholeService(
     KEYS_DIR: join(folder, 'keys'),
     LOG_LEVEL: 'error',
     DAEMUN_BCRYPT_COST: '10',
+    DAEMUN_SIGN_IN_PAGES_PER_ADDRESS: '10000',
     ...(database ? { DATABASE_URL: database.url } : { DATA_DIR: join(folder, 'data') }),
     ...env,
   });

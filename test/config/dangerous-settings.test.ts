@@ -8,17 +8,27 @@ const PRODUCTION = {
   ISSUER: 'https://id.example.com',
   KEY_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
   DATABASE_URL: 'postgresql://daemun_app@db.example.com/daemun',
+  SMTP_URL: 'smtps://mail.example.com',
+  MAIL_FROM: 'no-reply@example.com',
 };
 
 /** Every one there is, now and later. */
 const dangerous = Object.keys(variables).filter((name) => name.startsWith('DANGEROUSLY_'));
 
 /** How one is turned on that is no switch. */
-const values: Record<string, string> = { DANGEROUSLY_UPSTREAMS_AT: 'http://localhost:4002' };
+const values: Record<string, string> = {
+  DANGEROUSLY_UPSTREAMS_AT: 'http://localhost:4002',
+  DANGEROUSLY_RAISE_LIMITS: '100',
+};
 const turnedOn = (name: string) => ({ [name]: values[name] ?? 'on' });
 
 test('there are dangerous settings', () => {
-  expect(dangerous).toEqual(['DANGEROUSLY_FETCH_FROM_LOOPBACK', 'DANGEROUSLY_UPSTREAMS_AT']);
+  expect(dangerous).toEqual([
+    'DANGEROUSLY_FETCH_FROM_LOOPBACK',
+    'DANGEROUSLY_SMTP_WITHOUT_TLS',
+    'DANGEROUSLY_RAISE_LIMITS',
+    'DANGEROUSLY_UPSTREAMS_AT',
+  ]);
 });
 
 test.each(dangerous)('S-178 %s is off unless it is turned on, and then says so at every start', (name) => {
@@ -44,6 +54,14 @@ test('Google and Discord are themselves unless another place on this machine is 
   expect(loadConfig(providers, { DANGEROUSLY_UPSTREAMS_AT: 'http://127.0.0.1:4002/' }).upstreams.dangerouslyAt).toBe(
     'http://127.0.0.1:4002',
   );
+});
+
+test('every limit is raised by the factor that was asked for, and none without', () => {
+  const { account, ...limits } = loadConfig(providers, {}).limits;
+  const raised = loadConfig(providers, { DANGEROUSLY_RAISE_LIMITS: '100' }).limits;
+  for (const [name, limit] of Object.entries(limits))
+    expect([name, raised[name as never]]).toEqual([name, 100 * limit]);
+  expect(raised.account).toEqual({ ...account, triesPerMinute: 500, mostFailures: 10_000 });
 });
 
 test.each([

@@ -12,6 +12,8 @@ const production = {
   ISSUER: 'https://id.example.com',
   DATABASE_URL: 'postgresql://daemun_app:hunter2@db.internal/daemun',
   KEY_ENCRYPTION_KEY: KEY,
+  SMTP_URL: 'smtps://mail.internal',
+  MAIL_FROM: 'no-reply@example.com',
 };
 
 let folder: string;

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import * as oidc from 'openid-client';
+import { createOutbound } from '../../src/platform/http/outbound.ts';
 import { createPublicFetch } from '../../src/provider/public-fetch.ts';
 import { connect } from '../support/flow-client.ts';
 import { startFlow } from '../support/flow-server.ts';
@@ -51,12 +52,14 @@ async function authenticate(host: string, fetchKeys: typeof fetch): Promise<stri
 
 test.each(['127.0.0.1', 'localhost'])('keys published on %s are read where that is switched on', async (host) => {
   asked = 0;
-  expect(await authenticate(host, createPublicFetch({ allowLoopback: true }))).toBe('bearer');
+  expect(await authenticate(host, createPublicFetch(createOutbound({ allowLoopback: true })))).toBe('bearer');
   expect(asked).toBe(1);
 });
 
 test.each(['127.0.0.1', 'localhost'])('S-176 keys published on %s are not asked for otherwise', async (host) => {
   asked = 0;
-  await expect(authenticate(host, createPublicFetch())).rejects.toMatchObject({ error: 'invalid_client' });
+  await expect(authenticate(host, createPublicFetch(createOutbound()))).rejects.toMatchObject({
+    error: 'invalid_client',
+  });
   expect(asked).toBe(0);
 });

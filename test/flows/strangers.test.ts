@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { createRateLimiter, type RateLimiter } from '../../src/platform/rate-limits.ts';
+import { createRateLimiter, type RateLimiter } from '../../src/platform/rate-limiter.ts';
 import { createBrowser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, pageOf, post, signIn } from '../support/flow-client.ts';
 import { CALLBACK, type Flow, startFlow } from '../support/flow-server.ts';

@@ -1,12 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Context } from 'koa';
-import {
-  addressKey,
-  clientKey,
-  createRateLimiter,
-  createRateLimits,
-  limitByAddress,
-} from '../../src/platform/rate-limits.ts';
+import { createRateLimiter, type SharedCount } from '../../src/platform/rate-limiter.ts';
+import { addressKey, clientKey, createRateLimits, limitByAddress } from '../../src/platform/rate-limits.ts';
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -68,6 +63,71 @@ test('there are never more keys than the limit, and the oldest goes first', asyn
   expect(jest.getTimerCount()).toBe(3);
 });
 
+describe('with a count that all nodes share', () => {
+  /** Answers what it is told to, and notes what it is asked. */
+  function shared(answer: (by: number) => SharedCount | undefined) {
+    const told: [string, number][] = [];
+    return {
+      told,
+      share: async (key: string, by: number) => {
+        told.push([key, by]);
+        return answer(by);
+      },
+    };
+  }
+  const settle = () => jest.advanceTimersByTimeAsync(20);
+
+  test('nobody waits for it: tries are gathered and told afterwards, in one message for each key', async () => {
+    const { told, share } = shared(() => undefined);
+    const limiter = createRateLimiter({ points: 10, seconds: 60, share });
+    for (const key of ['a', 'b', 'a', 'a']) expect(await limiter.take(key)).toEqual({ allowed: true });
+    await limiter.giveBack('b');
+    expect(told).toEqual([]);
+    await settle();
+    expect(told).toEqual([['a', 3]]);
+  });
+
+  test('what others used up is refused from the answer on, for as long as it says', async () => {
+    const { share } = shared(() => ({ count: 10, millisecondsLeft: 5_000 }));
+    const limiter = createRateLimiter({ points: 10, seconds: 60, share });
+    expect(await limiter.take('a')).toEqual({ allowed: true });
+    await settle();
+    expect(limiter.peek('a')).toEqual({ allowed: false, retryAfter: 5, isFirst: false });
+    expect(await limiter.take('a')).toEqual({ allowed: false, retryAfter: 5, isFirst: true });
+    expect(await limiter.take('b')).toEqual({ allowed: true });
+    jest.advanceTimersByTime(5_000);
+    expect(await limiter.take('a')).toEqual({ allowed: true });
+  });
+
+  test('it can never lift what this node counted itself', async () => {
+    const { share } = shared(() => ({ count: -1_000, millisecondsLeft: -1 }));
+    const limiter = createRateLimiter({ points: 2, seconds: 60, share });
+    for (let round = 0; round < 2; round++) {
+      expect(await limiter.take('a')).toEqual({ allowed: true });
+      await settle();
+    }
+    expect(await limiter.take('a')).toMatchObject({ allowed: false });
+  });
+
+  test('whatever somebody writes there refuses for one window at a time', async () => {
+    const { share } = shared(() => ({ count: 1e15, millisecondsLeft: 1e15 }));
+    const limiter = createRateLimiter({ points: 2, seconds: 60, share });
+    await limiter.take('a');
+    await settle();
+    expect(await limiter.take('a')).toMatchObject({ allowed: false, retryAfter: 60 });
+    jest.advanceTimersByTime(60_000);
+    expect(await limiter.take('a')).toEqual({ allowed: true });
+  });
+
+  test('what is refused here is not told', async () => {
+    const { told, share } = shared(() => undefined);
+    const limiter = createRateLimiter({ points: 2, seconds: 60, share });
+    for (let round = 0; round < 50; round++) await limiter.take('a');
+    await settle();
+    expect(told).toEqual([['a', 2]]);
+  });
+});
+
 test('a long key is told apart from another, not kept', async () => {
   const limiter = createRateLimiter({ points: 1, seconds: 60 });
   await limiter.take('x'.repeat(50_000));
@@ -89,6 +149,9 @@ describe('S-132 an address counts', () => {
 test('S-046 a stranger’s failures do not count against a client elsewhere', async () => {
   const { clientAuthentication } = createRateLimits({
     signInPerAddressPerMinute: 1,
+    signInPagesPerAddressPerMinute: 1,
+    tokenRequestsPerClientPerMinute: 1,
+    mailsPerRecipientPerHour: 1,
     tokenFailuresPerClientPerMinute: 2,
     tokenFailuresPerAddressPerMinute: 100,
     strangersPerAddressPerMinute: 100,
@@ -105,7 +168,7 @@ test('a client cannot choose an id that counts as another one', () => {
 });
 
 test('the middleware answers 429 with the time to wait, and does not let the request through', async () => {
-  const middleware = limitByAddress('setup', 2, 60);
+  const middleware = limitByAddress(createRateLimiter({ points: 2, seconds: 60 }));
   const ctx = { state: { address: '192.0.2.1' } } as Context;
   const elsewhere = { state: { address: '192.0.2.2' } } as Context;
   let passed = 0;

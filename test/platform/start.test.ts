@@ -162,6 +162,7 @@ test('in production on an embedded database it warns, and has neither playground
   const { code, error } = await stop(service);
   expect([code, error]).toEqual([
     0,
-    'Warning: The embedded database serves one process and is not safe against power loss. Set DATABASE_URL.\n',
+    'Warning: Mail is not sent: it waits in the outbox until a node has SMTP_URL, a week at most.\n' +
+      'Warning: The embedded database serves one process and is not safe against power loss. Set DATABASE_URL.\n',
   ]);
 });

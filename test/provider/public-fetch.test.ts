@@ -1,6 +1,7 @@
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createOutbound } from '../../src/platform/http/outbound.ts';
 import { createPublicFetch } from '../../src/provider/public-fetch.ts';
 import { TLS } from '../support/flow-tls.ts';
 
@@ -22,7 +23,7 @@ afterAll(() => {
   server.close();
 });
 
-const fetchHere = createPublicFetch({ allowLoopback: true, ca: TLS.cert });
+const fetchHere = createPublicFetch(createOutbound({ allowLoopback: true, ca: TLS.cert }));
 
 test('an answer is a Response, whichever way the request is put', async () => {
   for (const url of [`${origin}/keys`, new URL('/keys', origin), new Request(`${origin}/keys`)]) {
@@ -43,7 +44,7 @@ test('S-176 a redirect is a failure', async () => {
 });
 
 test('S-176 by itself it asks the public Internet only', async () => {
-  await expect(createPublicFetch()(`${origin}/keys`)).rejects.toMatchObject({ code: 'not_allowed' });
+  await expect(createPublicFetch(createOutbound())(`${origin}/keys`)).rejects.toMatchObject({ code: 'not_allowed' });
 });
 
 test('what the engine gives up is given up', async () => {

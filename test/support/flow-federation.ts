@@ -65,6 +65,7 @@ export async function startFederatedService({ env, play, rebuild }: FederatedOpt
     LOG_LEVEL: 'silent',
     DAEMUN_BCRYPT_COST: '4',
     DAEMUN_SIGN_INS_PER_ADDRESS: '10000',
+    DAEMUN_SIGN_IN_PAGES_PER_ADDRESS: '10000',
     DAEMUN_SIGN_UP: 'open',
     DANGEROUSLY_UPSTREAMS_AT: upstream.origin,
     ...(database ? { DATABASE_URL: database.url } : { DATA_DIR: join(folder, 'data') }),

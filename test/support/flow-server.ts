@@ -46,6 +46,8 @@ export interface FlowOptions {
   authenticationFailures?: number;
   /** A minute, by address. */
   authenticationFailuresByAddress?: number;
+  /** A minute, by client. */
+  tokenRequests?: number;
   /** A minute, by address. */
   strangers?: number;
   limits?: Partial<RateLimits>;
@@ -118,6 +120,9 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
     limits: {
       ...createRateLimits({
         signInPerAddressPerMinute: 1000,
+        signInPagesPerAddressPerMinute: 10_000,
+        tokenRequestsPerClientPerMinute: options.tokenRequests ?? 10_000,
+        mailsPerRecipientPerHour: 10_000,
         tokenFailuresPerClientPerMinute: options.authenticationFailures ?? 1000,
         tokenFailuresPerAddressPerMinute: options.authenticationFailuresByAddress ?? 1000,
         strangersPerAddressPerMinute: options.strangers ?? 10_000,

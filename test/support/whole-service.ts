@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServiceOn } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { Logger } from '../../src/platform/logger.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { providers } from '../../src/upstreams/registry.ts';
 import { freePort } from '../browser/running-service.ts';
@@ -15,8 +16,11 @@ export interface WholeService {
   close(): Promise<void>;
 }
 
-/** A service as `npm start` puts it together, on an empty database, with a port for figures. `more`: variables besides. */
-export async function startWholeService(more: Record<string, string> = {}): Promise<WholeService> {
+/**
+ * A service as `npm start` puts it together, on an empty database, with a port for figures. `more`: variables besides; `logger`:
+ * instead of the one that the variables say.
+ */
+export async function startWholeService(more: Record<string, string> = {}, logger?: Logger): Promise<WholeService> {
   const folder = mkdtempSync(join(tmpdir(), 'daemun-service-'));
   const database = await createEmptyDatabase();
   const metricsPort = await freePort();
@@ -29,7 +33,7 @@ export async function startWholeService(more: Record<string, string> = {}): Prom
     ...(database ? { DATABASE_URL: database.url } : { DATA_DIR: join(folder, 'data') }),
     ...more,
   });
-  const services = await openServices(config);
+  const services = await openServices(config, logger);
   const service = await createServiceOn(services, config);
   const { url: issuer } = await service.listen();
   return {

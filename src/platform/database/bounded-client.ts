@@ -13,14 +13,27 @@ interface Inside {
 /** How long a server may take to answer a goodbye. */
 const GOODBYE = 1_000;
 
+/** Of a pool whose connections lead to a pooler that gives each transaction another server. */
+export interface PooledConfig extends pg.ClientConfig {
+  transactionPooled?: boolean;
+}
+
 const Client = pg.Client as unknown as new (config?: pg.ClientConfig) => Inside;
 
 /**
  * A client for networks that swallow everything and say nothing: it waits for no answer longer than `query_timeout`, and the
  * connection goes with the query, since an answer that comes after all would be taken for that of the next one.
  * Its session is in UTC whatever the database or the role has for others, since Prisma reads times without their offset.
+ * Behind a pooler a statement has no name, which the next server would not know.
  */
 class Bounded extends Client {
+  readonly #isPooled: boolean;
+
+  constructor(config?: PooledConfig) {
+    super(config);
+    this.#isPooled = config?.transactionPooled === true;
+  }
+
   override getStartupConf(): Record<string, string> {
     // A parameter of its own, which poolers know, and which leaves `options` to the address.
     return { ...super.getStartupConf(), TimeZone: 'UTC' };
@@ -28,7 +41,7 @@ class Bounded extends Client {
 
   // Pools give a callback instead, and end the connection after any error.
   override query(...order: unknown[]): unknown {
-    const result = super.query(...order);
+    const result = super.query(...(this.#isPooled ? withoutName(order) : order));
     if (result instanceof Promise) {
       result.catch((error: Error) => {
         if (error.message === 'Query read timeout') this.end();
@@ -41,6 +54,11 @@ class Bounded extends Client {
     setTimeout(() => this.connection.stream.destroy(), GOODBYE).unref();
     return super.end(...order);
   }
+}
+
+function withoutName([statement, ...rest]: unknown[]): unknown[] {
+  const { name, submit, ...said } = (statement ?? {}) as { name?: string; submit?: unknown };
+  return typeof statement !== 'object' || name === undefined || submit ? [statement, ...rest] : [said, ...rest];
 }
 
 export const BoundedClient = Bounded as unknown as typeof pg.Client;

@@ -10,12 +10,14 @@ export interface Database {
   kind: 'embedded' | 'postgresql';
   pool: pg.Pool;
   prisma: PrismaClient;
+  /** Set when a pooler in transaction mode is in between; the address past it, where there is one. */
+  pooler?: { directUrl?: string };
   close(): Promise<void>;
 }
 
 export type DatabaseLocation =
   | { kind: 'embedded'; directory: string }
-  | { kind: 'postgresql'; url: string | SecretText; poolSize?: number };
+  | { kind: 'postgresql'; url: string | SecretText; poolSize?: number; pooler?: { directUrl?: SecretText } };
 
 /**
  * Opens without looking inside: `prepareDatabase` checks and migrates.
@@ -26,9 +28,15 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
     const { pool, close } = await openEmbeddedPool(location.directory);
     return databaseOver('embedded', pool, close);
   }
-  const { url, poolSize } = location;
-  const pool = openPostgresqlPool({ url: typeof url === 'string' ? url : url.reveal(), poolSize });
-  return databaseOver('postgresql', pool, () => pool.end());
+  const { url, poolSize, pooler } = location;
+  const pool = openPostgresqlPool({
+    url: typeof url === 'string' ? url : url.reveal(),
+    poolSize,
+    transactionPooled: pooler !== undefined,
+  });
+  const database = databaseOver('postgresql', pool, () => pool.end());
+  if (!pooler) return database;
+  return { ...database, pooler: pooler.directUrl ? { directUrl: pooler.directUrl.reveal() } : {} };
 }
 
 export function databaseOver(kind: Database['kind'], pool: pg.Pool, closePool: () => Promise<void>): Database {

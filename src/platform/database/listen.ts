@@ -11,17 +11,19 @@ const HEARTBEAT = { every: 10_000, answered: 5_000 };
 
 /**
  * Hears what is announced on a channel, on a connection of its own, which is made again whenever it is lost. Announcements can get
- * lost with it: whoever needs them all has to look from time to time. Silent on the embedded database, where all are in one process.
+ * lost with it: whoever needs them all has to look from time to time. Silent on the embedded database, where all are in one process,
+ * and behind a pooler that no address leads past.
  * Returns what ends it.
  */
 export function listen(
-  database: Pick<Database, 'kind' | 'pool'>,
+  database: Pick<Database, 'kind' | 'pool' | 'pooler'>,
   channel: string,
   hear: () => void,
   heartbeat = HEARTBEAT,
 ): () => Promise<void> {
-  if (database.kind === 'embedded') return async () => {};
-  const { connectionString } = database.pool.options;
+  const { kind, pool, pooler } = database;
+  const connectionString = pooler ? pooler.directUrl : pool.options.connectionString;
+  if (kind === 'embedded' || (pooler && !connectionString)) return async () => {};
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let pause = FIRST_PAUSE;

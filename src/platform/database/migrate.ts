@@ -33,24 +33,38 @@ export async function migrate(pool: Pool, directory: string = migrationsDirector
   let broken: Error | undefined;
   // Waiting for another node's migration takes as long as that takes.
   const restoreQueryTimeout = liftQueryTimeout(client);
+  const applied: string[] = [];
   try {
-    await client.query('SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0');
-    await client.query('SELECT pg_advisory_lock($1)', [PRISMA_ADVISORY_LOCK]);
-    const missing = await findMissing(client, migrations);
-    for (const migration of missing) await apply(client, migration);
-    return missing.map(({ name }) => name);
+    for (;;) {
+      const name = await applyNext(client, migrations);
+      if (name === undefined) return applied;
+      applied.push(name);
+    }
+  } catch (error) {
+    await client.query('ROLLBACK').catch((failure: Error) => {
+      broken = failure;
+    });
+    throw error;
   } finally {
-    await client
-      .query('SELECT pg_advisory_unlock($1)', [PRISMA_ADVISORY_LOCK])
-      .then(() =>
-        client.query('RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout'),
-      )
-      .catch((error: Error) => {
-        broken = error;
-      });
     restoreQueryTimeout();
     client.release(broken);
   }
+}
+
+/**
+ * In one transaction, which the lock and the settings belong to as well: nothing is left with the connection, so this works through
+ * a pooler too. Undefined when nothing is missing.
+ */
+async function applyNext(client: PoolClient, migrations: Migration[]): Promise<string | undefined> {
+  await client.query('BEGIN');
+  await client.query(
+    'SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0',
+  );
+  await client.query('SELECT pg_advisory_xact_lock($1)', [PRISMA_ADVISORY_LOCK]);
+  const [next] = await findMissing(client, migrations);
+  if (next) await apply(client, next);
+  await client.query('COMMIT');
+  return next?.name;
 }
 
 /**
@@ -161,7 +175,6 @@ async function readHistory(client: PoolClient): Promise<HistoryRow[]> {
 
 async function apply(client: PoolClient, { name, sql, checksum }: Migration): Promise<void> {
   try {
-    await client.query('BEGIN');
     await client.query(`SET LOCAL lock_timeout = '${MIGRATION_LOCK_TIMEOUT}'`);
     await createHistory(client);
     await client.query(sql);
@@ -170,9 +183,7 @@ async function apply(client: PoolClient, { name, sql, checksum }: Migration): Pr
        VALUES ($1, $2, $3, now(), 1)`,
       [randomUUID(), checksum, name],
     );
-    await client.query('COMMIT');
   } catch (cause) {
-    await client.query('ROLLBACK').catch(() => {});
     throw new OperatorError(`Migration ${name} failed and was rolled back: ${(cause as Error).message}.`, cause);
   }
 }

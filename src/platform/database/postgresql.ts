@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { OperatorError } from '../operator-error.ts';
-import { BoundedClient } from './bounded-client.ts';
+import { BoundedClient, type PooledConfig } from './bounded-client.ts';
 
 const OLDEST_SUPPORTED = 150_000;
 const STARTING_UP = '57P03';
@@ -17,6 +17,8 @@ export interface PostgresqlPoolOptions {
   poolSize?: number;
   /** Milliseconds. */
   queryTimeout?: number;
+  /** A pooler in transaction mode is in between: it refuses settings for a session, which are those of the role then. */
+  transactionPooled?: boolean;
 }
 
 /**
@@ -27,9 +29,11 @@ export function openPostgresqlPool({
   url,
   poolSize = 10,
   queryTimeout = QUERY_TIMEOUT,
+  transactionPooled = false,
 }: PostgresqlPoolOptions): pg.Pool {
-  const pool = new pg.Pool({
+  const options: pg.PoolConfig & PooledConfig = {
     Client: BoundedClient,
+    transactionPooled,
     connectionString: url,
     max: poolSize,
     application_name: 'daemun',
@@ -37,10 +41,13 @@ export function openPostgresqlPool({
     idleTimeoutMillis: 60_000,
     ...KEEP_ALIVE,
     query_timeout: queryTimeout,
-    statement_timeout: 2_000,
-    lock_timeout: 500,
-    idle_in_transaction_session_timeout: 10_000,
-  });
+    ...(!transactionPooled && {
+      statement_timeout: 2_000,
+      lock_timeout: 500,
+      idle_in_transaction_session_timeout: 10_000,
+    }),
+  };
+  const pool = new pg.Pool(options);
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => {});
   // So would one in use, of which its query has told already.
@@ -85,6 +92,12 @@ function explain(error: unknown, url: string, name: string): OperatorError {
         `PostgreSQL at ${server} refused the role "${decodeURIComponent(username)}". Check the role and the password in ${name}, and pg_hba.conf.`,
         error,
       );
+    case '08P01':
+      if (!/startup parameter/.test(message)) break;
+      return new OperatorError(
+        `The server at ${server} is a pooler that takes no settings for a session (${message}). Set DATABASE_POOLER=transaction, and leave \`options\` out of ${name}.`,
+        error,
+      );
     case '3D000':
       return new OperatorError(
         `PostgreSQL at ${server} has no database "${decodeURIComponent(pathname.slice(1))}". Create it: CREATE DATABASE.`,
@@ -95,12 +108,11 @@ function explain(error: unknown, url: string, name: string): OperatorError {
         `PostgreSQL at ${server} has no connection left. Raise max_connections or lower DAEMUN_DATABASE_POOL_SIZE.`,
         error,
       );
-    default:
-      return new OperatorError(
-        `PostgreSQL at ${server} cannot be reached (${code ?? message}). Check ${name} and that the server runs.`,
-        error,
-      );
   }
+  return new OperatorError(
+    `PostgreSQL at ${server} cannot be reached (${code ?? message}). Check ${name} and that the server runs.`,
+    error,
+  );
 }
 
 function serverOf(url: string): string {

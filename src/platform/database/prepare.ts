@@ -2,14 +2,23 @@ import { OperatorError } from '../operator-error.ts';
 import type { SecretText } from '../secret-text.ts';
 import { type Database, openDatabase } from './database.ts';
 import { migrate, migrationsDirectory, pendingMigrations } from './migrate.ts';
+import { missingRoleSettings } from './pooler.ts';
 import { checkServer, openPostgresqlPool } from './postgresql.ts';
 import { checkRole, grantTo, isGranted } from './role-check.ts';
 
 export interface PrepareOptions {
   location:
     | { kind: 'embedded'; directory: string }
-    | { kind: 'postgresql'; url: SecretText; migrationUrl?: SecretText; poolSize?: number };
+    | {
+        kind: 'postgresql';
+        url: SecretText;
+        migrationUrl?: SecretText;
+        poolSize?: number;
+        pooler?: { directUrl?: SecretText };
+      };
   production: boolean;
+  /** Told what works and deserves a second look. */
+  warn?: (text: string) => void;
   /** Another set than the product's own, for tests. */
   migrations?: string;
 }
@@ -29,7 +38,10 @@ export async function openPreparedDatabase(options: PrepareOptions): Promise<Dat
   }
 }
 
-async function prepare(database: Database, { location, production, migrations = migrationsDirectory }: PrepareOptions) {
+async function prepare(
+  database: Database,
+  { location, production, migrations = migrationsDirectory, warn = () => {} }: PrepareOptions,
+) {
   const { pool } = database;
   if (location.kind === 'embedded') {
     await migrate(pool, migrations);
@@ -37,6 +49,13 @@ async function prepare(database: Database, { location, production, migrations = 
   }
   await checkServer(pool, location.url.reveal());
   if (production) await checkRole(pool);
+  if (location.pooler) {
+    const missing = await missingRoleSettings(pool);
+    if (missing) warn(missing);
+    if (!location.pooler.directUrl) {
+      warn('Without DATABASE_DIRECT_URL this node learns of changed keys by looking, every few seconds.');
+    }
+  }
   if (location.migrationUrl) await migrateAsOwner(database, location.migrationUrl.reveal(), migrations);
   // In production the role that makes a table would own it, so the application's role never does.
   else if (production) await requireMigrated(database, migrations);
@@ -58,12 +77,12 @@ async function requireMigrated({ pool }: Database, migrations: string): Promise<
   );
 }
 
-async function migrateAsOwner({ pool }: Database, ownerUrl: string, migrations: string): Promise<void> {
-  const owner = openPostgresqlPool({ url: ownerUrl, poolSize: 1 });
+async function migrateAsOwner(database: Database, ownerUrl: string, migrations: string): Promise<void> {
+  const owner = openPostgresqlPool({ url: ownerUrl, poolSize: 1, transactionPooled: database.pooler !== undefined });
   try {
     await checkServer(owner, ownerUrl, 'MIGRATION_DATABASE_URL');
     await migrate(owner, migrations);
-    const { rows } = await pool.query<{ role: string }>('SELECT current_user AS role');
+    const { rows } = await database.pool.query<{ role: string }>('SELECT current_user AS role');
     if (!(await isGranted(owner, rows[0]!.role))) await grantTo(owner, rows[0]!.role);
   } finally {
     await owner.end();

@@ -1,4 +1,5 @@
 import type { Context, Middleware } from 'koa';
+import { createBoundedLog } from '../bounded-log.ts';
 import { isUnavailable } from '../database/database-errors.ts';
 import {
   AppError,
@@ -12,6 +13,13 @@ import {
 } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { RequestState } from './context.ts';
+import type { NameRoute } from './request-metrics.ts';
+
+interface ErrorsOptions {
+  logger: Logger;
+  /** What a path is called in the log. The path itself is not told: one-time links have their secret in it. S-037 */
+  nameRoute?: NameRoute;
+}
 
 /** Answers a browser: sets `ctx.body` to a page. Status and headers are set already. */
 export type RenderError = (ctx: Context, error: AppError) => void | Promise<void>;
@@ -20,8 +28,9 @@ export type RenderError = (ctx: Context, error: AppError) => void | Promise<void
  * Turns whatever is thrown, and answers left empty, into a page for browsers and RFC 9457 problem details for programs.
  * The cause goes to the log, never into the answer.
  */
-export function errors({ renderError, logger }: { renderError: RenderError; logger: Logger }): Middleware {
-  const answerByProblem = problems({ logger });
+export function errors({ renderError, ...options }: ErrorsOptions & { renderError: RenderError }): Middleware {
+  const { logger } = options;
+  const answerByProblem = problems(options);
 
   return async function errors(ctx, next) {
     try {
@@ -44,11 +53,18 @@ export function errors({ renderError, logger }: { renderError: RenderError; logg
 }
 
 /** The same for where everybody is a program. */
-export function problems({ logger }: { logger: Logger }): (ctx: Context, thrown: unknown) => AppError {
+export function problems({ logger, nameRoute }: ErrorsOptions): (ctx: Context, thrown: unknown) => AppError {
+  const mayLog = createBoundedLog();
+
   function record(ctx: Context, error: AppError): void {
     const { requestId } = ctx.state as RequestState;
-    const request = { requestId, method: ctx.method, path: ctx.path, status: error.status, code: error.code };
-    if (error.status >= 500) logger.error({ ...request, error: error.cause ?? error }, 'request failed');
+    const route = nameRoute?.(ctx.path, ctx.method) ?? 'other';
+    const request = { requestId, method: ctx.method, route, status: error.status, code: error.code };
+    // As many as there are requests, while something is away.
+    const leftOut = error.code === 'unavailable' ? mayLog('unavailable') : 0;
+    if (leftOut === undefined) return;
+    const others = leftOut > 0 && { leftOut };
+    if (error.status >= 500) logger.error({ ...request, ...others, error: error.cause ?? error }, 'request failed');
     else logger.debug({ ...request, ...(error.cause ? { error: error.cause } : {}) }, 'request refused');
   }
 

@@ -7,7 +7,7 @@ import { sha256 } from '../sha256.ts';
 const PATH = '/metrics';
 
 export interface MetricsListenerOptions {
-  metrics: Metrics;
+  metrics: Pick<Metrics, 'exposition'>;
   /** What a scraper has to present as a bearer token. Without it whoever reaches the port reads. */
   token?: SecretText;
 }

@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream';
 
 /** A whole request, body included, must have arrived by then. */
 const REQUEST_TIMEOUT = 10_000;
+/** How often that is looked at; Node's own thirty seconds would be three times as long as the limit itself. */
+const LOOK_INTERVAL = 1_000;
 /** Longer than the idle time of common load balancers, so that they and not we close a connection they may be using. */
 const KEEP_ALIVE_TIMEOUT = 65_000;
 const DRAIN_TIMEOUT = 25_000;
@@ -14,23 +16,48 @@ const LINGER = 1_000;
 export interface HttpServer {
   /** The port that was given, also when 0 was asked for. */
   listen(at: { host: string; port: number }): Promise<number>;
+  /** From now on each answer closes its connection, so that balancers and clients go elsewhere with what comes next. */
+  endKeepAlive(): void;
   /** Takes no new connection, lets requests finish, then closes what is left. */
   close(): Promise<void>;
 }
 
 export function createHttpServer(listener: RequestListener): HttpServer {
+  const answering = new Set<ServerResponse>();
+  let keepsAlive = true;
   const server = createServer(
-    { requestTimeout: REQUEST_TIMEOUT, headersTimeout: REQUEST_TIMEOUT, keepAliveTimeout: KEEP_ALIVE_TIMEOUT },
-    listener,
+    {
+      requestTimeout: REQUEST_TIMEOUT,
+      headersTimeout: REQUEST_TIMEOUT,
+      connectionsCheckingInterval: LOOK_INTERVAL,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    },
+    (req, res) => {
+      answering.add(res);
+      res.once('close', () => answering.delete(res));
+      if (!keepsAlive) res.shouldKeepAlive = false;
+      listener(req, res);
+    },
   );
   server.on('clientError', refuse);
+
+  function endKeepAlive(): void {
+    keepsAlive = false;
+    // Node says `Connection: close` for them, unless they have begun.
+    for (const res of answering) res.shouldKeepAlive = false;
+  }
+
   return {
+    endKeepAlive,
     listen: (at) =>
       new Promise((resolve, reject) => {
         server.once('error', reject);
         server.listen(at, () => resolve((server.address() as AddressInfo).port));
       }),
-    close: () => (server.listening ? drain(server) : Promise.resolve()),
+    close() {
+      endKeepAlive();
+      return server.listening ? drain(server) : Promise.resolve();
+    },
   };
 }
 

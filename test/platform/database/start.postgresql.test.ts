@@ -29,6 +29,8 @@ beforeEach(async () => {
     HOST: '127.0.0.1',
     PORT: await freePort(),
     KEY_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString('base64'),
+    SMTP_URL: 'smtps://mail.example.com',
+    MAIL_FROM: 'no-reply@example.com',
     LOG_LEVEL: 'error',
   };
 });

@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http';
+import { Agent, request, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { createHttpServer, refusalOf } from '../../../src/platform/http/server.ts';
@@ -39,6 +39,30 @@ test('closing lets requests finish, takes no new ones, and does not wait for idl
   expect(await slow).toBe('finished');
   await closed;
   keepAlive.destroy();
+});
+
+test('once keep-alive ends each answer closes its connection, also those that were under way', async () => {
+  const held: ServerResponse[] = [];
+  const server = createHttpServer((req, res) => void (req.url === '/slow' ? held.push(res) : res.end('quick')));
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  const agent = new Agent({ keepAlive: true });
+  const connectionOf = (path: string) =>
+    new Promise<string | undefined>((resolve, reject) => {
+      request({ port, path, agent }, (response) => {
+        response.resume().on('end', () => resolve(response.headers.connection));
+      })
+        .on('error', reject)
+        .end();
+    });
+  expect(await connectionOf('/')).toBe('keep-alive');
+  const slow = connectionOf('/slow');
+  while (held.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  server.endKeepAlive();
+  expect(await connectionOf('/')).toBe('close');
+  held[0]!.end('late');
+  expect(await slow).toBe('close');
+  await server.close();
+  agent.destroy();
 });
 
 test('a port that is taken is an error of listening', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { createMailbox, type Mailbox } from '../../src/platform/mail.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createMailbox, type Mailbox } from '../../../src/platform/mail/mailbox.ts';
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 
 let database: TestDatabase;
 let mailbox: Mailbox;

@@ -1,0 +1,219 @@
+import { createHash } from 'node:crypto';
+
+const MODELS = {
+  code: 'AuthorizationCode',
+  refresh: 'RefreshToken',
+  access: 'AccessToken',
+  machine: 'ClientCredentials',
+};
+/** Nothing is expected of what is nearly past its time. Milliseconds since it was issued. */
+const FRESH = { code: 45_000 };
+/** The types of audit rows that are held against the history, whoever wrote them. */
+const TRACKED = [
+  'sign_in.succeeded',
+  'session.started',
+  'session.ended',
+  'consent.granted',
+  'token.issued',
+  'token.revoked',
+  'password.changed',
+];
+
+/**
+ * Judges a history that is over: every answer against every other one, and all of them against what the database holds.
+ * @param operations as in history.mjs
+ * @param database as in database.mjs; without it only the answers are judged
+ * @param grace milliseconds in which a refresh may be repeated
+ * @returns one line a violation
+ */
+export function check({ operations, database, grace = 10_000 }) {
+  const violations = [];
+  const index = indexOf(operations);
+  const report = (rule, text, ...involved) => {
+    const notes = [...new Set(involved.flatMap(({ note }) => note ?? []))];
+    violations.push(`${rule}: ${text}${notes.length ? ` [${notes.join('; ')}]` : ''}`);
+  };
+  checkSpending(index, { report, grace });
+  checkAcceptance(index, report);
+  if (database) {
+    checkStored(index, database, report);
+    checkAudit(index, database, report);
+  }
+  return violations;
+}
+
+/** How much there was to judge, by kind and outcome. */
+export function countOutcomes(operations) {
+  const counts = {};
+  for (const { outcome = 'unknown' } of operations) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
+}
+
+function indexOf(all) {
+  const operations = all.map((one) => ({
+    ...one,
+    end: one.end ?? Number.POSITIVE_INFINITY,
+    outcome: one.outcome ?? 'unknown',
+  }));
+  const groupsOf = new Map();
+  const issuedBy = new Map();
+  const spenders = new Map();
+  const enders = new Map();
+  const put = (map, key, value) => map.set(key, [...(map.get(key) ?? []), value]);
+  for (const operation of operations) {
+    for (const value of operation.spends ?? []) put(spenders, value, operation);
+    for (const value of new Set([...(operation.ends?.acknowledged ?? []), ...(operation.ends?.refused ?? [])])) {
+      put(enders, value, operation);
+    }
+    if (operation.outcome !== 'acknowledged') continue;
+    for (const { value, groups } of operation.yields ?? []) {
+      groupsOf.set(value, groups);
+      if (!issuedBy.has(value)) issuedBy.set(value, operation);
+    }
+  }
+  const endersOf = (value) => [value, ...(groupsOf.get(value) ?? [])].flatMap((name) => enders.get(name) ?? []);
+  const touches = (value, names = []) => [value, ...(groupsOf.get(value) ?? [])].some((name) => names.includes(name));
+
+  return {
+    operations,
+    issuedBy,
+    spenders,
+    /** Somebody was told that it is over before this began. A group only ends what was issued before: later values are new. */
+    endedBefore: (value, start) =>
+      endersOf(value).find(
+        ({ ends, outcome, end, start: began }) =>
+          end < start && began >= (issuedBy.get(value)?.start ?? 0) && touches(value, ends[outcome]),
+      ),
+    /** Something that may have ended it had begun by then. */
+    mayHaveEnded: (value, end, except) =>
+      endersOf(value).some(
+        (one) =>
+          one !== except &&
+          one.start <= end &&
+          !['limited', 'not-sent'].includes(one.outcome) &&
+          (one.outcome === 'unknown' || touches(value, one.ends[one.outcome])),
+      ) ||
+      (spenders.get(value) ?? []).some(
+        (one) => one !== except && one.start <= end && ['acknowledged', 'unknown'].includes(one.outcome),
+      ),
+  };
+}
+
+/** One code, one refresh token, one link: one taker. A repeated refresh gets the same successor, for a while. */
+function checkSpending({ spenders, operations }, { report, grace }) {
+  for (const [value, all] of spenders) {
+    const won = all.filter(({ outcome }) => outcome === 'acknowledged').sort((a, b) => a.end - b.end);
+    if (!value.startsWith('refresh:')) {
+      if (won.length > 1) report('spent twice', `${short(value)} was taken ${won.length} times`, ...won);
+      continue;
+    }
+    const successors = new Set(won.map(({ yields }) => yields?.find((one) => one.value.startsWith('refresh:'))?.value));
+    if (successors.size > 1) report('spent twice', `${short(value)} has ${successors.size} successors`, ...won);
+    const [first, ...later] = won;
+    const usedSuccessor = operations.find(
+      ({ spends = [], outcome }) => outcome === 'acknowledged' && spends.some((one) => successors.has(one)),
+    );
+    for (const again of later) {
+      if (again.start > first.end + grace + 2_000) {
+        report('spent twice', `${short(value)} was taken again after the grace period`, again);
+      } else if (usedSuccessor && usedSuccessor.end < again.start) {
+        report('spent twice', `${short(value)} was taken again after its successor had been used`, again);
+      }
+    }
+  }
+}
+
+/** What ended is accepted nowhere; what was acknowledged and did not end is accepted everywhere. */
+function checkAcceptance({ operations, issuedBy, endedBefore, mayHaveEnded }, report) {
+  for (const operation of operations) {
+    for (const value of [...(operation.accepts ?? []), ...(operation.spends ?? [])]) {
+      if (operation.outcome === 'acknowledged') {
+        const ended = endedBefore(value, operation.start);
+        if (ended) {
+          report(
+            'accepted after its end',
+            `${short(value)} by ${operation.kind}, ended by ${ended.kind}`,
+            ended,
+            operation,
+          );
+        }
+      } else if (operation.outcome === 'refused') {
+        const issued = issuedBy.get(value);
+        if (!issued || mayHaveEnded(value, operation.end, operation)) continue;
+        if (operation.end - issued.end > (FRESH[value.split(':', 1)[0]] ?? Number.POSITIVE_INFINITY)) continue;
+        report('acknowledged and lost', `${short(value)} was refused by ${operation.kind}`, issued, operation);
+      }
+    }
+  }
+}
+
+function checkStored({ operations, issuedBy, mayHaveEnded }, { artifacts, consents, links, users }, report) {
+  for (const [value, issued] of issuedBy) {
+    const model = MODELS[value.split(':', 1)[0]];
+    if (!model || model === 'AuthorizationCode' || mayHaveEnded(value, Number.POSITIVE_INFINITY)) continue;
+    const row = artifacts.get(digestOf(model, value.slice(value.indexOf(':') + 1)));
+    if (!row || row.revoked || row.consumed) {
+      report(
+        'acknowledged and lost',
+        `${short(value)} of ${issued.kind} ${row ? 'is void' : 'is not in the database'}`,
+        issued,
+      );
+    }
+  }
+  for (const operation of operations) {
+    const { kind, outcome, facts = {} } = operation;
+    if (outcome !== 'acknowledged') continue;
+    const { userId, clientId, scopes = [], link } = facts;
+    if (kind === 'consent' && !mayHaveEnded(`consent:${userId}/${clientId}`, Number.POSITIVE_INFINITY)) {
+      const stored = consents.get(`${userId}/${clientId}`);
+      if (!scopes.every((scope) => stored?.includes(scope))) {
+        report('acknowledged and lost', `the consent of ${userId} to ${clientId} is not in the database`, operation);
+      }
+    }
+    if (kind === 'set-password' && links.get(digestOf('one-time-link', link)) === null) {
+      report('acknowledged and lost', `the link of ${userId} was used and is not spent`, operation);
+    }
+    if (kind === 'create-user' && !users.has(userId)) {
+      report('acknowledged and lost', `the person ${userId} is not in the database`, operation);
+    }
+  }
+}
+
+/** Each acknowledged event has its row, once; each row has a request that was answered so, or whose answer nobody knows. */
+function checkAudit({ operations }, { audit }, report) {
+  const byRequest = new Map();
+  for (const row of audit) {
+    if (!row.requestId || !TRACKED.includes(row.type)) continue;
+    const key = `${row.requestId} ${row.type}`;
+    byRequest.set(key, (byRequest.get(key) ?? 0) + 1);
+  }
+  const byId = new Map(operations.map((operation) => [operation.id, operation]));
+  for (const operation of operations) {
+    if (operation.outcome !== 'acknowledged') continue;
+    for (const type of operation.audit ?? []) {
+      const { actor, userId } = operation.facts ?? {};
+      const found = actor
+        ? audit.some((row) => row.type === type && row.actor === actor && row.userId === userId)
+        : byRequest.has(`${operation.id} ${type}`);
+      if (!found) report('audit row missing', `${type} of an acknowledged ${operation.kind}`, operation);
+    }
+  }
+  for (const [key, count] of byRequest) {
+    const [requestId, type] = key.split(' ');
+    const operation = byId.get(requestId);
+    if (count > 1) report('audit row too many', `${count} rows of ${type} for one ${operation?.kind ?? 'request'}`);
+    if (!operation) report('audit row too many', `${type} of a request that nobody made`);
+    else if (!['acknowledged', 'unknown'].includes(operation.outcome)) {
+      report('audit row too many', `${type} of a ${operation.kind} that was ${operation.outcome}`, operation);
+    }
+  }
+}
+
+function digestOf(model, value) {
+  return createHash('sha256').update(`${model}:${value}`).digest('hex');
+}
+
+/** Enough to find it, too little to use it. */
+function short(value) {
+  return value.slice(0, value.indexOf(':') + 9);
+}

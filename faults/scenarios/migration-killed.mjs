@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { runDaemun } from '../commands.mjs';
+import { createNode, freePort, preload } from '../node-process.mjs';
+import { createDatabase, queryOnce } from '../postgres.mjs';
+
+const SCHEMA = `SELECT table_name, column_name, data_type FROM information_schema.columns
+  WHERE table_schema = current_schema() ORDER BY 1, 2`;
+const HISTORY = 'SELECT migration_name, finished_at IS NOT NULL AS finished FROM _prisma_migrations ORDER BY 1';
+
+/** `daemun migrate` is killed at some of its points, and the service is started on what that left. */
+export const migrationKilled = {
+  name: 'migration-killed',
+  title: 'a migration killed midway, then a boot that finishes it',
+  async run(open, { short, points = short ? 3 : 25 }) {
+    const world = await open({ people: 0, nodes: 1 });
+    const { embedded, random } = world;
+    const places = [];
+
+    async function emptyPlace() {
+      const keys = { KEYS_DIR: join(world.folder, randomUUID()) };
+      if (embedded) return { ...keys, DATA_DIR: join(world.folder, randomUUID()) };
+      const made = await createDatabase(world.databaseUrl, `migrated_${randomUUID().replaceAll('-', '')}`);
+      places.push(made);
+      return { ...keys, DATABASE_URL: made.url };
+    }
+
+    const migrateTo = (place, killAt) =>
+      runDaemun(['migrate'], { ...world.environment, ...place, KILL_AT_POINT: String(killAt) }, preload('kill'));
+
+    /** What a database looks like in the end; embedded, that it serves is all that is looked at. */
+    const describe = async ({ DATABASE_URL: url }) =>
+      url && JSON.stringify([await queryOnce(url, SCHEMA), await queryOnce(url, HISTORY)]);
+
+    try {
+      const whole = await emptyPlace();
+      const { said, code } = await migrateTo(whole, 0);
+      const total = Number(/(\d+) points/.exec(said)?.[1]);
+      if (code !== 0 || !total) throw new Error(`undisturbed it ended with ${code}: ${said}`);
+      const expected = await describe(whole);
+      let killed = 0;
+      for (let index = 0; index < Math.min(points, total); index++) {
+        // One in each stretch, so that all parts have their turn.
+        const killAt = 1 + Math.floor(((index + random()) * total) / Math.min(points, total));
+        const place = await emptyPlace();
+        const { signal } = await migrateTo(place, killAt);
+        if (signal === 'SIGKILL') killed += 1;
+        const problem = await boot(world, place);
+        if (problem) world.violation(`killed at point ${killAt} of ${total}: ${problem}`);
+        else if ((await describe(place)) !== expected) {
+          world.violation(
+            `killed at point ${killAt} of ${total}: the tables are not those of an undisturbed migration`,
+          );
+        }
+      }
+      return { violations: world.violations, seen: `${killed} kills among ${total} points` };
+    } finally {
+      for (const { drop } of places) await drop();
+    }
+  },
+};
+
+async function boot(world, place) {
+  const environment = { ...world.environment, ...place, PORT: String(await freePort()) };
+  const node = createNode({ name: 'boot', environment });
+  try {
+    await node.start();
+    const { status } = await world.ask('/readyz', { to: node });
+    return status === 200 ? undefined : `/readyz says ${status}`;
+  } catch (error) {
+    return error.message;
+  } finally {
+    await node.stop();
+  }
+}

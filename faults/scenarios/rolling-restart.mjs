@@ -1,0 +1,165 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { freePort } from '../node-process.mjs';
+import { signIn } from '../visitor.mjs';
+
+const RATE = 100;
+
+/** Two nodes behind nginx are restarted one after the other, again and again; nobody notices. */
+export const rollingRestart = {
+  name: 'rolling-restart',
+  title: `rolling restarts of two nodes behind nginx under ${RATE} requests a second, none of which fails`,
+  seconds: 30,
+  async run(open, { seconds, short }) {
+    const nginx = findNginx();
+    if (!nginx) return { skipped: 'nginx is not installed' };
+    const world = await open({ people: 12, issuerPort: await freePort() });
+    if (world.embedded) return { skipped: 'the embedded database has one node' };
+    const { nodes, history } = world;
+    await world.startAll();
+    const front = await startNginx(nginx, world);
+    world.closing.push(front.stop);
+    const entrance = { name: 'nginx', port: world.issuerPort };
+    const load = await startSteadyLoad(world, entrance, short ? 50 : RATE);
+    const until = Date.now() + seconds * 1_000;
+    let restarts = 0;
+    do {
+      for (const node of nodes) {
+        history.note = `restart ${restarts + 1} (${node.name})`;
+        await pause(500);
+        const { code } = await node.stop();
+        if (code !== 0) world.violation(`${node.name} ended with ${code}: ${node.said().slice(-500)}`);
+        await node.start();
+        restarts += 1;
+      }
+    } while (Date.now() < until);
+    await pause(500);
+    const sent = await load.stop();
+    return { world, seen: `${restarts} restarts, ${sent} requests` };
+  },
+};
+
+function findNginx() {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
+  return folders.map((folder) => join(folder, 'nginx')).find((path) => existsSync(path));
+}
+
+/** As in docs/operations.md: who cannot be reached, or says that it is stopping, is left out and the next one asked. */
+async function startNginx(binary, { folder, nodes, issuerPort }) {
+  const directory = join(folder, 'nginx');
+  mkdirSync(directory);
+  const file = join(directory, 'nginx.conf');
+  writeFileSync(
+    file,
+    `daemon off;
+pid ${directory}/nginx.pid;
+error_log ${directory}/error.log;
+worker_processes 1;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path ${directory}/body;
+  proxy_temp_path ${directory}/proxy;
+  fastcgi_temp_path ${directory}/fastcgi;
+  uwsgi_temp_path ${directory}/uwsgi;
+  scgi_temp_path ${directory}/scgi;
+  upstream daemun {
+    ${nodes.map(({ port }) => `server 127.0.0.1:${port} max_fails=0;`).join('\n    ')}
+    keepalive 16;
+  }
+  server {
+    listen 127.0.0.1:${issuerPort};
+    location / {
+      proxy_pass http://daemun;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header Connection "";
+      proxy_connect_timeout 2s;
+      proxy_next_upstream error timeout http_503;
+    }
+  }
+}
+`,
+  );
+  const server = spawn(binary, ['-p', directory, '-c', file], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => server.once('close', resolve));
+  const endWithUs = () => server.kill('SIGKILL');
+  process.once('exit', endWithUs);
+  return {
+    async stop() {
+      process.off('exit', endWithUs);
+      server.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** So many requests a second, whatever becomes of the others: each that fails is a violation. */
+async function startSteadyLoad(world, to, rate) {
+  const { people, clients, random } = world;
+  const visitors = [];
+  for (const person of people) {
+    const visitor = world.visitor(person, clients.own);
+    const arrived = await retried(() => signIn(visitor, { to }));
+    if (!arrived.arrived) throw new Error(`signing in: ${arrived.outcome} ${arrived.said ?? arrived.error}`);
+    await visitor.exchange({ to });
+    visitors.push({ visitor, busy: false });
+  }
+  const underWay = new Set();
+  let sent = 0;
+  const report = ({ kind, outcome, status, error, said }) => {
+    if (outcome !== 'acknowledged')
+      world.violation(`${kind} failed: ${outcome} ${status ?? ''} ${error ?? said ?? ''}`);
+  };
+  const documents = ['/.well-known/jwks.json', '/.well-known/openid-configuration'];
+
+  async function one() {
+    sent += 1;
+    const place = visitors[sent % visitors.length];
+    const { visitor } = place;
+    const dice = random();
+    if (dice < 0.3) {
+      const path = documents[sent % 2];
+      const { status, error } = await world.ask(path, { to });
+      return report({
+        kind: path,
+        outcome: status === 200 ? 'acknowledged' : 'refused',
+        status,
+        error: error?.message,
+      });
+    }
+    if (dice < 0.5) return report(await visitor.machineToken({ of: clients.machine, to }));
+    if (dice < 0.7) return report(await visitor.userinfo({ to }));
+    if (dice < 0.85 || place.busy) return report(await visitor.introspect(`access:${visitor.state.access}`, { to }));
+    place.busy = true;
+    report(await visitor.renew({ to }));
+    place.busy = false;
+  }
+
+  const timer = setInterval(() => {
+    // A machine that is too busy gets fewer, not a pile.
+    if (underWay.size >= 64) return;
+    const request = one();
+    underWay.add(request);
+    request.finally(() => underWay.delete(request));
+  }, 1_000 / rate);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(underWay);
+      return sent;
+    },
+  };
+}
+
+/** The balancer may take a moment to come up. */
+async function retried(attempt) {
+  for (let tries = 0; ; tries++) {
+    const result = await attempt();
+    if (result.outcome !== 'not-sent' || tries === 50) return result;
+    await pause(100);
+  }
+}
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,0 +1,95 @@
+import { createBoundedLog } from '../platform/bounded-log.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Metrics } from '../platform/metrics.ts';
+import type { AuditContext } from './audit-event.ts';
+import { printable } from './printable.ts';
+
+/** What was shown to us as a proof. */
+export const PROOFS = [
+  'access_token',
+  'introspected_token',
+  'id_token_hint',
+  'client_assertion',
+  'dpop_proof',
+  'request_object',
+] as const;
+export type Proof = (typeof PROOFS)[number];
+
+/** `unknown`: well formed, and not, or no longer, ours: never issued, expired, revoked. Which of them nobody looks up. */
+export const VERIFICATION_CAUSES = [
+  'form',
+  'expired',
+  'signature',
+  'unknown_key',
+  'unknown',
+  'replayed',
+  'claims',
+  'binding',
+] as const;
+export type VerificationCause = (typeof VERIFICATION_CAUSES)[number];
+
+/** One function for each thing that is watched. */
+export interface Observations {
+  verificationFailed(of: { proof: Proof; cause: VerificationCause; clientId?: string }, by: AuditContext): void;
+  /** 401: who it is was not proven; 403: it was, and is not enough. */
+  permissionRefused(of: { status: 401 | 403; route: string }, by: AuditContext): void;
+  /** An upstream said who somebody is. What it failed at is in the audit log. */
+  upstreamAnswered(of: { provider: string }, by: AuditContext): void;
+  /** From now on this node signs and publishes with these. */
+  keysLoaded(set: { version: number; keys: readonly { kid: string }[] }): void;
+}
+
+export interface ObservationsOptions {
+  logger: Pick<Logger, 'info'>;
+  metrics: Metrics;
+  /** Names that may be in a label. */
+  providers: readonly string[];
+}
+
+/**
+ * What is to be seen and is no record: strangers cause it as often as they like, so it is a figure, and a log line up to so many a
+ * minute, and nothing that has to be stored. S-175
+ */
+export function createObservations({ logger, metrics, providers }: ObservationsOptions): Observations {
+  const mayLog = createBoundedLog();
+  const failed = metrics.counter(
+    'daemun_verifications_failed_total',
+    'Tokens, assertions and proofs that were presented and did not hold.',
+    ['proof', 'cause'],
+  );
+  const refused = metrics.counter('daemun_permissions_refused_total', 'Requests answered by 401 and by 403.', [
+    'status',
+    'route',
+  ]);
+  const answered = metrics.counter('daemun_upstream_answers_total', 'Times that an upstream said who a person is.', [
+    'provider',
+  ]);
+  const loaded = metrics.counter('daemun_key_sets_loaded_total', 'Key sets that this node began to use.', []);
+  for (const proof of PROOFS) for (const cause of VERIFICATION_CAUSES) failed({ proof, cause }, 0);
+  for (const provider of providers) answered({ provider }, 0);
+
+  function log(kind: string, type: string, of: object, by: AuditContext = {}): void {
+    const leftOut = mayLog(kind);
+    if (leftOut === undefined) return;
+    logger.info(printable({ ...by, ...(leftOut > 0 && { leftOut }), details: of }), type);
+  }
+
+  return {
+    verificationFailed({ proof, cause, clientId }, by) {
+      failed({ proof, cause });
+      log(`verification ${proof} ${cause}`, 'verification.failed', { proof, cause, clientId }, by);
+    },
+    permissionRefused({ status, route }, by) {
+      refused({ status: String(status), route });
+      log(`permission ${status} ${route}`, 'permission.refused', { status, route }, by);
+    },
+    upstreamAnswered({ provider }, by) {
+      answered({ provider: providers.includes(provider) ? provider : 'other' });
+      log(`upstream ${provider}`, 'upstream.answered', { provider }, by);
+    },
+    keysLoaded({ version, keys }) {
+      loaded();
+      log('keys', 'keys.loaded', { version, kids: keys.map(({ kid }) => kid) });
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type BoundedLog, createBoundedLog } from '../bounded-log.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
+import { answerBusy } from './busy-answer.ts';
+
+export interface OverloadOptions {
+  /** Requests in progress at once. */
+  requests: number;
+  /** Milliseconds that the event loop may come late, time and again. */
+  delay: number;
+  /** What is answered whatever happens: it costs next to nothing, and others decide by it. By path. */
+  isSpared(path: string): boolean;
+  /** Whose callers read JSON. By path. */
+  isForPrograms(path: string): boolean;
+  /** Whether the database is known not to answer, so that waiting for it would be in vain. */
+  isDatabaseAway?(): boolean;
+  /** A request has been in progress for longer than is usual. */
+  onSlow?(): void;
+  /** Every request that was taken, once it ended. */
+  onEnd?(req: IncomingMessage, res: ServerResponse): void;
+  metrics: Metrics;
+  logger: Pick<Logger, 'warn'>;
+  /** Milliseconds for a whole request; see SECURITY.md 2.2. */
+  deadline?: number;
+}
+
+export const SHED_REASONS = ['requests', 'event_loop', 'database', 'deadline'] as const;
+type ShedReason = (typeof SHED_REASONS)[number];
+
+const DEADLINE = 10_000;
+/** From then on a request is worth a look at the database. */
+const SLOW = 1_000;
+const SWEEP = 500;
+const SAMPLE = 50;
+/** So few are taken however late the event loop comes: then it is not they who make it late. */
+const ALWAYS_TAKEN = 16;
+
+/**
+ * Refuses by 503 what there is no room for, before any work on it begins, so that what was taken is answered in time: overload costs
+ * some requests and not all. Two signals: requests in progress, which a burst fills within one turn of the event loop; and how late
+ * the event loop comes, twice in a row, which tells of work that lasts. The second is measured only while there is something to do.
+ */
+export function shedOverload(options: OverloadOptions, listener: RequestListener): RequestListener {
+  const { isSpared, isForPrograms, isDatabaseAway = () => false, onSlow, onEnd, metrics, logger } = options;
+  const { deadline = DEADLINE } = options;
+  const mayLog: BoundedLog = createBoundedLog({ lines: 1, period: 10_000 });
+  const inProgress = new Map<ServerResponse, { req: IncomingMessage; since: number }>();
+  /** Whose body is still on its way: who sends slowly takes nobody's place. */
+  let arriving = 0;
+  const lateness = measureLateness(() => inProgress.size - arriving > ALWAYS_TAKEN);
+  let sweeping: NodeJS.Timeout | undefined;
+
+  const count = metrics.counter('daemun_requests_shed_total', 'Requests refused by 503 for want of room.', ['reason']);
+  for (const reason of SHED_REASONS) count({ reason }, 0);
+  metrics.gauge(
+    'daemun_requests_in_progress',
+    'Requests that were taken and are not answered yet.',
+    [],
+    (set) => set(inProgress.size),
+    'sum',
+  );
+
+  function reasonToShed(): ShedReason | undefined {
+    const working = inProgress.size - arriving;
+    if (working >= options.requests) return 'requests';
+    if (working > ALWAYS_TAKEN && lateness.current() > options.delay) return 'event_loop';
+    return undefined;
+  }
+
+  function shed(req: IncomingMessage, res: ServerResponse, path: string, reason: ShedReason): void {
+    count({ reason });
+    const leftOut = mayLog(reason);
+    if (leftOut !== undefined) logger.warn({ reason, inProgress: inProgress.size, leftOut }, 'requests are shed');
+    answerBusy(req, res, { isProgram: isForPrograms(path) });
+  }
+
+  /** Those who came first are first in the map. */
+  function sweep(): void {
+    const now = performance.now();
+    const [oldest] = inProgress.values();
+    if (oldest && now - oldest.since > SLOW) onSlow?.();
+    for (const [res, { req, since }] of inProgress) {
+      if (now - since < deadline) break;
+      inProgress.delete(res);
+      if (res.headersSent) continue;
+      shed(req, res, pathOf(req), 'deadline');
+    }
+    if (inProgress.size === 0) {
+      clearInterval(sweeping);
+      sweeping = undefined;
+    }
+  }
+
+  function take(req: IncomingMessage, res: ServerResponse): void {
+    inProgress.set(res, { req, since: performance.now() });
+    sweeping ??= setInterval(sweep, SWEEP).unref();
+    let settle = () => {};
+    if (req.method === 'POST') {
+      arriving += 1;
+      settle = () => {
+        arriving -= 1;
+        settle = () => {};
+      };
+      req.once('end', () => settle());
+    }
+    res.once('close', () => {
+      settle();
+      inProgress.delete(res);
+      onEnd?.(req, res);
+    });
+    lateness.watch();
+  }
+
+  return (req, res) => {
+    const path = pathOf(req);
+    if (isSpared(path)) return listener(req, res);
+    const reason = reasonToShed() ?? (isForPrograms(path) && isDatabaseAway() ? 'database' : undefined);
+    if (reason) return shed(req, res, path, reason);
+    take(req, res);
+    listener(req, res);
+  };
+}
+
+function pathOf({ url = '/' }: IncomingMessage): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
+}
+
+/** How late a timer of a few milliseconds comes, of the last two times the better one. */
+function measureLateness(isWanted: () => boolean): { current(): number; watch(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  let last = 0;
+  let before = 0;
+
+  function plan(): void {
+    const due = performance.now() + SAMPLE;
+    timer = setTimeout(() => {
+      before = last;
+      last = performance.now() - due;
+      if (isWanted()) return plan();
+      timer = undefined;
+      last = 0;
+      before = 0;
+    }, SAMPLE).unref();
+  }
+
+  return {
+    current: () => Math.min(last, before),
+    watch() {
+      if (!timer && isWanted()) plan();
+    },
+  };
+}

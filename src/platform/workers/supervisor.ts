@@ -1,0 +1,145 @@
+import cluster from 'node:cluster';
+import { setTimeout as pause } from 'node:timers/promises';
+import { OperatorError } from '../operator-error.ts';
+import { type RunningWorker, startWorker } from './running-worker.ts';
+
+/** Milliseconds of service after which an end is an accident and not a sign that it cannot work. */
+const SETTLED = 10_000;
+const FIRST_PAUSE = 250;
+const LONGEST_PAUSE = 10_000;
+/** Starts that failed, one after the other, while nobody answers. */
+const HOPELESS = 5;
+
+export interface SupervisorOptions {
+  count: number;
+  /** The file that each worker runs. */
+  script: string;
+  /** Milliseconds for a worker to end. */
+  stopPatience: number;
+  warn(text: string): void;
+}
+
+export interface Supervisor {
+  /** What the first one said when it was ready. The others start after it, since it may have a database to prepare. */
+  start(): Promise<string>;
+  /** Rejects when there is no hope left. */
+  hopeless: Promise<never>;
+  /** Puts new processes in the place of the old ones, one by one: each goes when its successor answers. */
+  replaceAll(): Promise<void>;
+  /** The highest exit code. */
+  stop(): Promise<number>;
+  killAll(): void;
+  figures(): { ready: number; restarts: number };
+}
+
+/** Keeps a number of processes running that share one port, by round robin. */
+export function createSupervisor({ count, script, stopPatience, warn }: SupervisorOptions): Supervisor {
+  const places: (RunningWorker | undefined)[] = Array.from({ length: count });
+  const leaving = new Set<RunningWorker>();
+  const alarm = new AbortController();
+  let failures = 0;
+  let restarts = 0;
+  let replacing: Promise<void> | undefined;
+  let giveUp!: (error: Error) => void;
+  const hopeless = new Promise<never>((_, reject) => {
+    giveUp = reject;
+  });
+  hopeless.catch(() => {});
+  const isStopping = () => alarm.signal.aborted;
+
+  function launch(): RunningWorker {
+    const worker = startWorker();
+    worker.ready.then(
+      () => {
+        failures = 0;
+      },
+      () => {},
+    );
+    return worker;
+  }
+
+  /** A place is never empty for long. */
+  async function keep(place: number): Promise<void> {
+    while (!isStopping()) {
+      places[place] ??= launch();
+      const worker = places[place];
+      const { how, served } = await worker.ended;
+      if (isStopping()) return;
+      if (places[place] !== worker) continue;
+      places[place] = undefined;
+      restarts += 1;
+      if (served === 0) failures += 1;
+      if (failures >= HOPELESS && !places.some((other) => other?.isReady())) {
+        return giveUp(new OperatorError(`No worker starts: the last ${failures} ended before they were ready.`));
+      }
+      const wait = served >= SETTLED ? 0 : Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE);
+      warn(`Worker ${worker.pid} ended (${how}); another takes its place${wait ? ` in ${wait} ms` : ''}.`);
+      await pause(wait, undefined, { signal: alarm.signal }).catch(() => {});
+    }
+  }
+
+  async function stopOne(worker: RunningWorker, isReplaced: boolean): Promise<number> {
+    leaving.add(worker);
+    const wasReady = worker.isReady();
+    const { code, how } = await worker
+      .stop({ patience: stopPatience, isReplaced })
+      .finally(() => leaving.delete(worker));
+    if (code === 0 || (!wasReady && how === 'SIGTERM')) return 0;
+    warn(`Worker ${worker.pid} did not end as it should (${how}).`);
+    return 1;
+  }
+
+  async function replaceOne(place: number): Promise<boolean> {
+    const successor = launch();
+    leaving.add(successor);
+    try {
+      await successor.ready;
+    } catch (error) {
+      warn(`A new worker did not start (${(error as Error).message}): the rest are left as they are.`);
+      return false;
+    } finally {
+      leaving.delete(successor);
+    }
+    const old = places[place];
+    places[place] = successor;
+    if (old) await stopOne(old, true);
+    return !isStopping();
+  }
+
+  return {
+    hopeless,
+    async start() {
+      cluster.schedulingPolicy = cluster.SCHED_RR;
+      cluster.setupPrimary({ exec: script, args: [] });
+      const first = launch();
+      places[0] = first;
+      let text: string;
+      try {
+        text = await first.ready;
+      } catch (cause) {
+        // It has said why.
+        throw new OperatorError('The first worker did not start.', cause);
+      }
+      for (const place of places.keys()) void keep(place);
+      await Promise.allSettled(places.map((worker) => worker?.ready));
+      return text;
+    },
+    replaceAll() {
+      replacing ??= (async () => {
+        for (const place of places.keys()) if (isStopping() || !(await replaceOne(place))) return;
+      })().finally(() => {
+        replacing = undefined;
+      });
+      return replacing;
+    },
+    async stop() {
+      alarm.abort();
+      const all = new Set([...places, ...leaving].filter((worker) => worker !== undefined));
+      return Math.max(0, ...(await Promise.all([...all].map((worker) => stopOne(worker, false)))));
+    },
+    killAll() {
+      for (const worker of [...places, ...leaving]) worker?.kill();
+    },
+    figures: () => ({ ready: places.filter((worker) => worker?.isReady()).length, restarts }),
+  };
+}

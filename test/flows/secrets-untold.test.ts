@@ -1,0 +1,241 @@
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { Writable } from 'node:stream';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type JWK, SignJWT } from 'jose';
+import { createLogger } from '../../src/platform/logger.ts';
+import { openCommandLine } from '../cli/command-line.ts';
+import { type Browser, createBrowser, type Visit } from '../support/flow-browser.ts';
+import { authorizationRequest, basic, connect, post } from '../support/flow-client.ts';
+import { CALLBACK } from '../support/flow-server.ts';
+import { openTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
+import { startWholeService, type WholeService } from '../support/whole-service.ts';
+
+const random = () => randomBytes(24).toString('base64url');
+const PASSWORD = `right ${random()}`;
+const WRONG_PASSWORD = `wrong ${random()}`;
+const METRICS_TOKEN = random();
+const COLLECTOR_KEY = random();
+const KEK = randomBytes(32).toString('base64');
+
+/** By what they are. */
+const secrets = new Map<string, string>([
+  ['password', PASSWORD],
+  ['wrong password', WRONG_PASSWORD],
+  ['metrics token', METRICS_TOKEN],
+  ['key of the collector', COLLECTOR_KEY],
+  ['key-encryption key', KEK],
+]);
+const log: string[] = [];
+/** Everything answered with an error, headers included. */
+const refusals: string[] = [];
+
+let collector: TraceCollector;
+let whole: WholeService;
+const fetchPlainly = globalThis.fetch;
+beforeAll(async () => {
+  collector = await openTraceCollector();
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      log.push(String(chunk));
+      done();
+    },
+  });
+  whole = await startWholeService(
+    {
+      KEYS_DIR: '',
+      KEY_ENCRYPTION_KEY: KEK,
+      DAEMUN_BCRYPT_COST: '8',
+      DAEMUN_METRICS_TOKEN: METRICS_TOKEN,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_HEADERS: `api-key=${COLLECTOR_KEY}`,
+    },
+    createLogger({ level: 'debug', production: true, destination }),
+  );
+  globalThis.fetch = async (...asked) => {
+    const answer = await fetchPlainly(...asked);
+    if (answer.status >= 400) {
+      refusals.push(`${answer.status} ${JSON.stringify([...answer.headers])}\n${await answer.clone().text()}`);
+    }
+    return answer;
+  };
+}, 240_000);
+afterAll(async () => {
+  globalThis.fetch = fetchPlainly;
+  await collector.close();
+}, 60_000);
+
+function learn(what: string, value: string | null | undefined): string {
+  if (!value || value.length < 8) throw new Error(`no ${what}`);
+  secrets.set(`${what} ${secrets.size}`, value);
+  return value;
+}
+
+function learnCookies({ cookies }: Browser): void {
+  for (const { name, value } of cookies) if (value.length >= 16) learn(`cookie ${name}`, decodeURIComponent(value));
+}
+
+/** Forms of a page are given back to whoever has the page: what only its own reader can use is no secret to that one. */
+function csrfOf({ text }: Visit): string {
+  const csrf = learn('csrf', /name="csrf" value="([^"]+)"/.exec(text)?.[1]);
+  return csrf;
+}
+
+const fieldOf = (text: string, name: string) => new RegExp(`name="${name}" value="([^"]*)"`).exec(text)?.[1] ?? '';
+
+async function chooseByLink(link: string, fields: Record<string, string>): Promise<void> {
+  const browser = createBrowser(whole.issuer);
+  const { pathname } = new URL(link);
+  learn('link', pathname.split('/').at(-1));
+  // Refusals of it are told of too.
+  await browser.submit(pathname, fields);
+  await browser.open(`${pathname}/`);
+  const page = await browser.open(pathname);
+  expect((await browser.submit(pathname, { csrf: csrfOf(page), ...fields })).response?.status).toBe(200);
+  expect((await browser.open(pathname)).response?.status).toBe(410);
+  learnCookies(browser);
+}
+
+test('S-037 S-175 a full run tells none of its secrets: not in the log, in figures, in traces, nor in errors', async () => {
+  const { services, issuer } = whole;
+  const cli = openCommandLine(services);
+
+  // The first administrator, and somebody who gets a link.
+  const setup = (await services.oneTimeLinks.createSetup())!;
+  await chooseByLink(`${issuer}/setup/${setup.token}`, {
+    user_name: 'jiwoo',
+    name: 'Jiwoo',
+    email: '',
+    password: PASSWORD,
+  });
+  const { link } = await cli.json('users', 'create', '--email', 'minseo@example.com');
+  await chooseByLink(link, { password: PASSWORD });
+  for (const { text } of (await services.mailbox?.list()) ?? []) {
+    for (const [, token] of text.matchAll(/\/set-password\/([\w-]+)/g)) learn('mailed link', token);
+  }
+
+  const created = await cli.json(
+    ...['clients', 'create', '--name', 'Notes', '--redirect-uri', CALLBACK],
+    ...['--grant-type', 'authorization_code', '--grant-type', 'refresh_token', '--grant-type', 'client_credentials'],
+  );
+  learn('first secret of the client', created.secret);
+  const { secret } = await cli.json('clients', 'rotate-secret', created.id);
+  const client = { id: created.id as string, secret: learn('secret of the client', secret) };
+  const authorization = basic(client);
+  learn('Authorization', authorization.authorization!.slice('Basic '.length));
+  const wrong = basic({ id: client.id, secret: learn('wrong secret', random()) });
+  learn('wrong Authorization', wrong.authorization!.slice('Basic '.length));
+
+  // A sign-in by the pages, with a wrong password first.
+  const browser = createBrowser(issuer);
+  const config = await connect({ issuer }, client);
+  const { url, verifier } = await authorizationRequest(config, { scope: 'openid offline_access', prompt: 'consent' });
+  learn('code_verifier', verifier);
+  let page = await browser.open(url.href);
+  const { pathname } = page.url;
+  for (const password of [WRONG_PASSWORD, PASSWORD]) {
+    page = await browser.submit(`${pathname}/login`, { csrf: csrfOf(page), email: 'jiwoo', password });
+    learnCookies(browser);
+  }
+  const shown = fieldOf(page.text, 'shown');
+  page = await browser.submit(`${page.url.pathname}/consent`, { csrf: csrfOf(page), shown, decision: 'allow' });
+  const code = learn('code', page.url.searchParams.get('code'));
+  learnCookies(browser);
+
+  const token = (form: Record<string, string>, headers: Record<string, string> = authorization) =>
+    post(`${issuer}/token`, form, headers);
+  const redeem = { grant_type: 'authorization_code', code, redirect_uri: CALLBACK };
+  expect((await token({ ...redeem, code_verifier: random().padEnd(43, 'x') })).status).toBe(400);
+  const first = await token({ ...redeem, code_verifier: verifier });
+  expect(first.status).toBe(200);
+  for (const name of ['access_token', 'refresh_token', 'id_token']) learn(name, first.json[name]);
+  const refresh = { grant_type: 'refresh_token', refresh_token: first.json.refresh_token };
+  const second = await token(refresh);
+  for (const name of ['access_token', 'id_token']) learn(name, second.json[name]);
+  expect((await token({ ...refresh, refresh_token: learn('made-up token', random()) })).status).toBe(400);
+  expect((await token({ grant_type: 'client_credentials' }, wrong)).status).toBe(401);
+  const machine = await token({ grant_type: 'client_credentials' });
+  learn('token of the machine', machine.json.access_token);
+
+  // Proofs that hold and do not.
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const jwk = pair.publicKey.export({ format: 'jwk' }) as JWK;
+  const proofOf = (htu: string) =>
+    new SignJWT({ htm: 'POST', htu, iat: Math.floor(Date.now() / 1000), jti: randomUUID() })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+      .sign(pair.privateKey);
+  for (const [htu, status] of [
+    [`${issuer}/token`, 200],
+    ['https://elsewhere.example/token', 400],
+  ] as const) {
+    const dpop = learn('DPoP proof', await proofOf(htu));
+    const answer = await token({ grant_type: 'client_credentials' }, { ...authorization, DPoP: dpop });
+    expect(answer.status).toBe(status);
+    if (status === 200) learn('bound token', answer.json.access_token);
+  }
+
+  const { access_token, id_token } = second.json;
+  expect((await post(`${issuer}/introspect`, { token: access_token }, authorization)).json.active).toBe(true);
+  expect((await post(`${issuer}/introspect`, { token: machine.json.access_token }, wrong)).status).toBe(401);
+  const presented = (value: string) => fetch(`${issuer}/userinfo`, { headers: { authorization: `Bearer ${value}` } });
+  expect((await presented(access_token)).status).toBe(200);
+  expect((await presented(learn('unknown token', randomBytes(32).toString('base64url')))).status).toBe(401);
+  const tampered = learn('tampered hint', `${id_token.slice(0, -6)}AAAAAA`);
+  await browser.open(`${url.href}&prompt=none&id_token_hint=${tampered}`);
+  await browser.open(`/logout?id_token_hint=${tampered}`);
+  const pushed = await post(`${issuer}/par`, Object.fromEntries(url.searchParams), authorization);
+  learn('request_uri', pushed.json.request_uri);
+
+  // Defects and outages, whose errors say as much as they can.
+  const pool = services.database.pool as unknown as { query?: unknown };
+  for (const error of [
+    Object.assign(new Error('null value in column "x"'), { code: '23502', detail: `Failing row contains (${code}).` }),
+    Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', parameters: [code, PASSWORD] }),
+  ]) {
+    Object.assign(pool, { query: () => Promise.reject(error) });
+    const broken = await token(refresh);
+    expect([500, 503]).toContain(broken.status);
+    expect([500, 503]).toContain((await presented(access_token)).status);
+    const fresh = createBrowser(issuer);
+    await fresh.open(url.href);
+    await fresh.open(new URL(link).pathname);
+    delete pool.query;
+  }
+
+  await post(`${issuer}/revoke`, { token: access_token }, authorization);
+  expect((await token({ ...redeem, code_verifier: verifier })).status).toBe(400);
+  await cli.run('keys', 'rotate', '--now');
+  await cli.run('keys', 'list');
+
+  expect((await fetchPlainly(whole.metricsUrl)).status).toBe(401);
+  const scraped = await fetchPlainly(whole.metricsUrl, { headers: { authorization: `Bearer ${METRICS_TOKEN}` } });
+  const figures = await scraped.text();
+  await whole.close();
+
+  // All of them are there to be searched.
+  expect(log.join('')).toContain('sign_in.failed');
+  expect(log.join('')).toContain('verification.failed');
+  expect(log.join('')).toContain('permission.refused');
+  expect(figures).toContain('daemun_sign_ins_total{outcome="failed",method="password",reason="wrong_password"} 1');
+  expect(figures).toMatch(/daemun_verifications_failed_total\{proof="access_token",cause="unknown"\} [1-9]/);
+  expect(figures).toMatch(/daemun_verifications_failed_total\{proof="dpop_proof",cause="claims"\} 1/);
+  expect(figures).toMatch(/daemun_verifications_failed_total\{proof="id_token_hint",cause="signature"\} [1-9]/);
+  expect(figures).toMatch(/daemun_permissions_refused_total\{status="401",route="token"\} 1/);
+  expect(collector.spans().length).toBeGreaterThan(100);
+  expect(refusals.length).toBeGreaterThan(12);
+  expect(secrets.size).toBeGreaterThan(35);
+
+  const places = { log: log.join(''), figures, traces: collector.bodies.join('\n'), errors: refusals.join('\n') };
+  const told: string[] = [];
+  for (const [what, value] of secrets) {
+    const forms = [value, encodeURIComponent(value), Buffer.from(value).toString('base64').replace(/=+$/, '')];
+    for (const [place, text] of Object.entries(places)) {
+      // A page that is shown again gives back its own form, and cookies are set by errors too.
+      if (place === 'errors' && /^(?:csrf|cookie)/.test(what)) continue;
+      // So does its own address, which its links to other languages lead back to.
+      const isOfAddress = place === 'errors' && /^(?:link|tampered)/.test(what);
+      const searched = isOfAddress ? text.replaceAll(/href="[^"]*"/g, '') : text;
+      if (forms.some((form) => searched.includes(form))) told.push(`${what} in ${place}`);
+    }
+  }
+  expect(told).toEqual([]);
+}, 120_000);
