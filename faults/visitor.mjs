@@ -85,9 +85,9 @@ export function createVisitor({ world, person, client }) {
   ];
 
   /** Where a browser is sent after sign-in or consent: on to a question, or back with a code or an error. */
-  function arrival({ next, status, text }, rest = {}) {
+  function arrival({ next, status, text }) {
     if (!next) return ['refused', { said: `${status} ${plain(text)}` }];
-    if (!next.startsWith(client.redirectUri)) return ['acknowledged', { next, ...rest }];
+    if (!next.startsWith(client.redirectUri)) return ['acknowledged', { next }];
     const code = new URL(next).searchParams.get('code');
     if (!code) {
       const said = new URL(next).searchParams.get('error');
@@ -96,7 +96,7 @@ export function createVisitor({ world, person, client }) {
     }
     state.code = code;
     state.family = `family:${code.slice(0, 24)}`;
-    return ['acknowledged', { arrived: true, yields: [{ value: `code:${code}`, groups: groups() }], ...rest }];
+    return ['acknowledged', { arrived: true, yields: [{ value: `code:${code}`, groups: groups() }] }];
   }
 
   function tokensOf(answer) {

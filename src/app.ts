@@ -1,36 +1,21 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import Koa from 'koa';
 import { claimsOf } from './accounts/claims.ts';
 import { createAccountsCleanUp } from './accounts/clean-up.store.ts';
 import { createSignIn } from './accounts/sign-in.ts';
 import { throttlePolicyOf } from './accounts/sign-in-throttle.ts';
 import { createObservations } from './audit/observations.ts';
 import { openControlSocket } from './cli/control-socket.ts';
-import { createCommandExecutor } from './cli/execute.ts';
 import { createClientsCleanUp } from './clients/clean-up.store.ts';
 import type { Config } from './config/config.ts';
-import { createErrorScreens } from './interactions/error.ts';
+import { createHttpSurface } from './http-surface.ts';
 import { createPictureFetcher } from './interactions/fetch-picture.ts';
-import { createInteractionRoutes, namePageRoute } from './interactions/interactions.routes.ts';
+import { createInteractionRoutes } from './interactions/interactions.routes.ts';
 import { registerPlayground, retirePlayground } from './interactions/playground-client.ts';
 import { createProtocolScreens } from './interactions/protocol-screens.ts';
 import { loadScreens } from './interactions/screens.ts';
 import { callbackPath } from './interactions/upstream-paths.ts';
 import { watchAvailability } from './platform/database/availability.ts';
-import { refuseWhileAway } from './platform/http/away.ts';
-import { requestContext } from './platform/http/context.ts';
 import { createCsrf } from './platform/http/csrf.ts';
-import { errors } from './platform/http/errors.ts';
-import { createReadiness, health, nameHealthRoute } from './platform/http/health.ts';
-import { hostCheck } from './platform/http/host-check.ts';
-import { metricsListener } from './platform/http/metrics-server.ts';
 import { createOutbound } from './platform/http/outbound.ts';
-import { shedOverload } from './platform/http/overload.ts';
-import { plainPaths } from './platform/http/paths.ts';
-import { noteRefusals } from './platform/http/refusals.ts';
-import { measureRequests } from './platform/http/request-metrics.ts';
-import { securityHeaders } from './platform/http/security-headers.ts';
-import { createHttpServer } from './platform/http/server.ts';
 import { MAIL } from './platform/mail/outgoing-mail.ts';
 import { createSmtpDelivery } from './platform/mail/smtp.ts';
 import { createOutboxCleanUp } from './platform/outbox/clean-up.ts';
@@ -39,11 +24,9 @@ import { limitByAddress } from './platform/rate-limits.ts';
 import type { Service } from './platform/run-service.ts';
 import { type Job, startScheduler } from './platform/scheduler/scheduler.ts';
 import { traceOutbound } from './platform/tracing/trace-methods.ts';
-import { traceRequests } from './platform/tracing/trace-requests.ts';
 import { createArtifactStore } from './provider/adapter.ts';
 import { createIdentityProvider } from './provider/provider.ts';
 import { createPublicFetch } from './provider/public-fetch.ts';
-import { isForPrograms, isPublished, nameProtocolRoute } from './provider/routes.ts';
 import { openServices, type Services } from './services.ts';
 import { claimKeys } from './signing-keys/key-issuer.ts';
 import { reportKeys } from './signing-keys/key-metrics.ts';
@@ -193,44 +176,17 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     ...(services.mailbox && { mail: services.mailbox }),
   });
 
-  const state = { listening: false, stopping: false };
-  const nameRoute = (path: string, method: string) =>
-    nameHealthRoute(path) ?? nameProtocolRoute(path) ?? namePageRoute(routes, path, method);
-  const koa = new Koa();
-  koa.silent = true;
-  koa.use(requestContext(config));
-  koa.use(securityHeaders({ issuer }));
   const availability = watchAvailability(database, logger);
-  const checks = { database: availability.check, keys: () => keyView.isReady().ready };
-  koa.use(health({ isReady: createReadiness({ isStopping: () => state.stopping, checks, metrics, logger }) }));
-  koa.use(errors({ renderError: createErrorScreens(screens).appError, logger, nameRoute }));
-  koa.use(hostCheck(issuer, isForPrograms));
-  koa.use(plainPaths());
-  koa.use(refuseWhileAway(availability.isAway));
-  koa.use(identityProvider.middleware);
-  koa.use(routes.routes());
-  koa.use(routes.allowedMethods());
-  const handle = koa.callback();
-  const isProbe = (path: string) => nameHealthRoute(path) !== undefined;
-  const answer = shedOverload(
-    {
-      requests: config.serving.mostRequests,
-      delay: config.serving.mostEventLoopDelay,
-      isSpared: (path) => isProbe(path) || isPublished(path),
-      isForPrograms,
-      isDatabaseAway: availability.isAway,
-      onSlow: () => void availability.check(),
-      onEnd: noteRefusals({ ...config, nameRoute, tell: observations.permissionRefused }),
-      metrics,
-      logger,
-    },
-    (req, res) => {
-      if (!identityProvider.answer(req, res)) void handle(req, res);
-    },
-  );
-  const traced = traceRequests(tracing, { ...config, nameRoute, isLeftOut: isProbe }, answer);
-  const server = createHttpServer(measureRequests(metrics, nameRoute, traced));
-  const metricsServer = config.metrics && createHttpServer(metricsListener({ metrics, token: config.metrics.token }));
+  const surface = createHttpSurface({
+    config,
+    services,
+    identityProvider,
+    routes,
+    screens,
+    availability,
+    checks: { keys: () => keyView.isReady().ready },
+    observations,
+  });
 
   const removals = [
     createAccountsCleanUp({ pool: database.pool, sessionLifetime: config.lifetimes.session }),
@@ -239,13 +195,17 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     createOutboxCleanUp(database),
   ];
   const jobs: Job[] = [
-    { name: 'clean-up', every: CLEAN_UP_INTERVAL, run: (signal) => deleteAllExpired(artifactStore, signal) },
-    { name: 'forgetting-guesses', every: FORGET_INTERVAL, run: () => signIn.forgetStrangers() },
+    { name: 'clean-up', every: CLEAN_UP_INTERVAL, run: (signal) => inBatches(artifactStore.deleteExpired, signal) },
+    { name: 'forgetting-guesses', every: FORGET_INTERVAL, run: (signal) => inBatches(signIn.forgetStrangers, signal) },
     { name: 'retention', every: RETENTION_INTERVAL, run: (signal) => removeAll(removals, signal) },
   ];
   const controlSocket =
     config.database.kind === 'embedded'
-      ? await openControlSocket({ directory: config.database.directory, execute: createCommandExecutor(services) })
+      ? await openControlSocket({
+          directory: config.database.directory,
+          // Late, since most starts never see a command.
+          execute: async (request) => (await import('./cli/execute.ts')).createCommandExecutor(services)(request),
+        })
       : undefined;
   const setup = config.offersSetup ? await oneTimeLinks.createSetup() : undefined;
   const scheduler = startScheduler({ database, jobs, logger, metrics });
@@ -263,19 +223,12 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     ...(setup && { setupLink: `${issuer}/setup/${setup.token}` }),
     ...(services.mailbox && { mailboxUrl: `${issuer}/mailbox` }),
     async listen() {
-      await server.listen(config.listen);
-      state.listening = true;
-      const metricsPort = config.metrics?.port;
-      if (metricsPort !== undefined) await metricsServer?.listen({ host: config.listen.host, port: metricsPort });
+      await surface.listen();
       return { url: issuer };
     },
     async close({ isReplaced = false } = {}) {
-      state.stopping = !isReplaced;
-      server.endKeepAlive();
-      if (state.listening && !isReplaced) await pause(1000 * config.serving.shutdownDelay);
+      await surface.close({ isReplaced });
       await controlSocket?.close();
-      await server.close();
-      await metricsServer?.close();
       await Promise.all([scheduler.close(), deliveries.close(), keyView.close(), availability.close()]);
       await services.close();
     },
@@ -283,11 +236,8 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
 }
 
 /** In small batches, so that nobody waits long for a lock. */
-async function deleteAllExpired(
-  store: { deleteExpired(limit: number): Promise<number> },
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted && (await store.deleteExpired(CLEAN_UP_BATCH)) === CLEAN_UP_BATCH);
+async function inBatches(remove: (limit: number) => Promise<number>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && (await remove(CLEAN_UP_BATCH)) === CLEAN_UP_BATCH);
 }
 
 async function removeAll(removals: (() => Promise<boolean>)[], signal: AbortSignal): Promise<void> {

@@ -14,7 +14,12 @@ export const rollingRestart = {
   async run(open, { seconds, short }) {
     const nginx = findNginx();
     if (!nginx) return { skipped: 'nginx is not installed' };
-    const world = await open({ people: 12, issuerPort: await freePort() });
+    const world = await open({
+      people: 12,
+      issuerPort: await freePort(),
+      // So long the balancer's idle connections are used up, each by one last answer, before they are closed.
+      environment: { DAEMUN_SHUTDOWN_DELAY: '2' },
+    });
     if (world.embedded) return { skipped: 'the embedded database has one node' };
     const { nodes, history } = world;
     await world.startAll();
@@ -35,8 +40,8 @@ export const rollingRestart = {
       }
     } while (Date.now() < until);
     await pause(500);
-    const sent = await load.stop();
-    return { world, seen: `${restarts} restarts, ${sent} requests` };
+    const { sent, rate } = await load.stop();
+    return { world, seen: `${restarts} restarts, ${sent} requests, ${rate.toFixed(0)} a second` };
   },
 };
 
@@ -108,6 +113,7 @@ async function startSteadyLoad(world, to, rate) {
   }
   const underWay = new Set();
   let sent = 0;
+  const began = performance.now();
   const report = ({ kind, outcome, status, error, said }) => {
     if (outcome !== 'acknowledged')
       world.violation(`${kind} failed: ${outcome} ${status ?? ''} ${error ?? said ?? ''}`);
@@ -138,17 +144,20 @@ async function startSteadyLoad(world, to, rate) {
   }
 
   const timer = setInterval(() => {
-    // A machine that is too busy gets fewer, not a pile.
-    if (underWay.size >= 64) return;
-    const request = one();
-    underWay.add(request);
-    request.finally(() => underWay.delete(request));
+    const due = ((performance.now() - began) * rate) / 1_000;
+    // Late timers catch up; a machine that is too busy gets fewer, not a pile.
+    while (sent < due && underWay.size < 64) {
+      const request = one();
+      underWay.add(request);
+      request.finally(() => underWay.delete(request));
+    }
   }, 1_000 / rate);
   return {
     async stop() {
       clearInterval(timer);
+      const rate = sent / ((performance.now() - began) / 1_000);
       await Promise.all(underWay);
-      return sent;
+      return { sent, rate };
     },
   };
 }

@@ -11,7 +11,7 @@ import type { Profile } from './profile.ts';
 import type { UserName } from './user-name.ts';
 
 /** Serialises everything that may make the first administrator. */
-const ADMINISTRATOR_LOCK = 7_238_001;
+export const ADMINISTRATOR_LOCK = 7_238_001;
 
 export interface AccountRow {
   id: string;

@@ -15,6 +15,7 @@ import {
 import type { Notify } from './notifications.ts';
 import {
   consumeLink,
+  createSetupLink,
   type OneTimeLink,
   type Purpose,
   readLink,
@@ -56,8 +57,8 @@ export interface OneTimeLinks {
 }
 
 export interface OneTimeLinksOptions {
-  database: Pick<Database, 'prisma'>;
-  audit: Pick<Audit, 'in'>;
+  database: Pick<Database, 'pool' | 'prisma'>;
+  audit: Pick<Audit, 'in' | 'prepare'>;
   passwords: Pick<Passwords, 'check' | 'hash'>;
   notify: Notify;
   endAccess(tx: Transaction, accountId: string): Promise<{ sessions: string[] }>;
@@ -66,7 +67,7 @@ export interface OneTimeLinksOptions {
 /** Links that work once: digests are kept, and spending one is a condition inside the transaction of what it is for. */
 export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
   const { database, audit, passwords, notify, endAccess } = options;
-  const { prisma } = database;
+  const { pool, prisma } = database;
 
   /** Checked before anything dear: a stranger's token must not cost a hash. */
   async function open(text: string, purpose: Purpose): Promise<{ token: OneTimeToken; account?: Account } | undefined> {
@@ -76,14 +77,13 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
   }
 
   return {
-    createSetup: () =>
-      prisma.$transaction(async (tx) => {
-        await lockAdministratorCreation(tx);
-        if (await administratorExists(tx)) return undefined;
-        const link = await replaceLinks(tx, { purpose: 'setup', lifetime: SETUP_LIFETIME, keep: SETUP_LINKS - 1 });
-        await audit.in(tx).setupLinkCreated({}, { actor: 'system' });
-        return link;
-      }),
+    async createSetup() {
+      const event = audit.prepare.setupLinkCreated({}, { actor: 'system' });
+      const options = { lifetime: SETUP_LIFETIME, keep: SETUP_LINKS - 1, record: event.row };
+      const link = await createSetupLink(pool, options);
+      if (link) event.stored();
+      return link;
+    },
 
     createInvitation: (userId, by = {}, { accessGeneration } = {}) =>
       prisma.$transaction(async (tx) => {

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
-import type { Transaction } from '../audit/audit.ts';
+import { insertPlaced } from '../audit/audit.store.ts';
+import type { AuditRow, Transaction } from '../audit/audit.ts';
 import { preparedStatement } from '../platform/database/prepared-statement.ts';
 
 /** A sign-in in one browser, as its owner sees it. */
@@ -16,11 +17,13 @@ export interface UserSession {
   lastUsedAt: Date;
 }
 
-/** A later sign-in in the same engine session replaces what is said about it. */
-const START = `INSERT INTO user_sessions (uid, user_id, user_agent, device, address, amr, provider)
-  VALUES ($1, $2::uuid, $3, $4, $5, $6::text[], $7)
-  ON CONFLICT (uid) DO UPDATE SET user_id = EXCLUDED.user_id, user_agent = EXCLUDED.user_agent, device = EXCLUDED.device,
-    address = EXCLUDED.address, amr = EXCLUDED.amr, provider = EXCLUDED.provider, last_used_at = now(), ended_at = NULL`;
+/** A later sign-in in the same engine session replaces what is said about it. With its record, which it stands or falls with. */
+const START = `WITH started AS (
+    INSERT INTO user_sessions (uid, user_id, user_agent, device, address, amr, provider)
+    VALUES ($1, $2::uuid, $3, $4, $5, $6::text[], $7)
+    ON CONFLICT (uid) DO UPDATE SET user_id = EXCLUDED.user_id, user_agent = EXCLUDED.user_agent, device = EXCLUDED.device,
+      address = EXCLUDED.address, amr = EXCLUDED.amr, provider = EXCLUDED.provider, last_used_at = now(), ended_at = NULL)
+  ${insertPlaced('$8::json', 'true')}`;
 
 /** A row that somebody else is writing has just been used or ended: skipped, so that two nodes never wait for each other. */
 const TOUCH = `WITH used AS (
@@ -54,9 +57,11 @@ export function createSessionStore(pool: Pool) {
       address?: string;
       amr: string[];
       provider?: string;
+      /** What the audit log says about it. */
+      record: AuditRow;
     }): Promise<void> {
-      const { uid, userId, userAgent, device, address, amr, provider } = session;
-      await start([uid, userId, userAgent, device, address, amr, provider]);
+      const { uid, userId, userAgent, device, address, amr, provider, record } = session;
+      await start([uid, userId, userAgent, device, address, amr, provider, JSON.stringify([record])]);
     },
     /** `used` maps a session to how many milliseconds ago it was used. */
     async touch(used: Map<string, number>): Promise<void> {

@@ -43,7 +43,7 @@ export interface UserSessions {
 
 export interface UserSessionsOptions {
   database: Pick<Database, 'pool' | 'prisma'>;
-  audit: Pick<Audit, 'in' | 'queue'>;
+  audit: Pick<Audit, 'in' | 'prepare' | 'queue'>;
   logger: Pick<Logger, 'warn'>;
   /** Seconds without use after which the engine has forgotten a session. */
   lifetime: number;
@@ -90,9 +90,10 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
     async start({ uid, userId, amr, provider, userAgent, ...by }) {
       const device = deviceName(userAgent);
       const said = { userAgent: printableUserAgent(userAgent), device, address: by.address };
-      await store.start({ uid, userId, amr, provider, ...said });
       const details = { ...(provider !== undefined && { provider }), ...(device && { device }) };
-      await audit.queue.sessionStarted({ sessionId: uid, userId, amr, ...details }, by);
+      const event = audit.prepare.sessionStarted({ sessionId: uid, userId, amr, ...details }, by);
+      await store.start({ uid, userId, amr, provider, ...said, record: event.row });
+      event.stored();
     },
 
     touch(uid) {

@@ -87,6 +87,7 @@ export interface AuditDetails {
   secretRotated: { secret: string; purpose: string; before?: string; early?: boolean; reason: 'period' | 'order' };
   secretDeleted: { secret: string; purpose: string };
   keysRewrapped: { kekId: string; rows: Record<string, number> };
+  outboxEffectRetried: { effect: string; kind: string };
 }
 
 export type AuditEventName = keyof AuditDetails;
@@ -163,6 +164,7 @@ export const eventKinds: Record<AuditEventName, EventKind> = {
   secretRotated: info('secret.rotated'),
   secretDeleted: info('secret.deleted'),
   keysRewrapped: warn('keys.rewrapped'),
+  outboxEffectRetried: info('outbox.effect_retried'),
 };
 
 export interface NamedEvent extends EventKind {

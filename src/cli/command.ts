@@ -2,7 +2,7 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Federation } from '../accounts/federation.ts';
 import type { OneTimeLinks } from '../accounts/one-time-links.ts';
-import type { AuditContext, Transaction } from '../audit/audit.ts';
+import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
 import type { Config } from '../config/config.ts';
@@ -26,6 +26,7 @@ export interface Services {
   resourceServers: ResourceServers;
   keys: KeyAdministration;
   outbox: Pick<Outbox, 'list' | 'find' | 'retry'>;
+  audit: Pick<Audit, 'in'>;
 }
 
 /** Signing keys, the server's other secrets, and what encrypts both. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { LoggedEffect } from '../platform/outbox/effect.ts';
+import { BY_COMMAND_LINE } from './by-command-line.ts';
 import type { CommandContext } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { pageSize } from './option-values.ts';
@@ -57,8 +58,10 @@ export function addOutboxCommands(program: Command, context: CommandContext): vo
     .argument('<id>')
     .option('--json', 'print JSON')
     .action(async (id: string, { json = false }: { json?: boolean }) => {
-      const services = await context.services();
-      const outcome = await services.outbox.retry(id);
+      const { outbox, audit } = await context.services();
+      const outcome = await outbox.retry(id, (tx, { kind }) =>
+        audit.in(tx).outboxEffectRetried({ effect: id, kind }, BY_COMMAND_LINE),
+      );
       if (outcome === 'not_found') throw unknownEffect(id);
       if (outcome === 'erased') throw new CommandError(`${id} is of no use any more: what it said is erased.`);
       const changed = outcome === 'done';

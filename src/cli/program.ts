@@ -6,6 +6,7 @@ import type { CommandContext } from './command.ts';
 import { isCommandError } from './command-error.ts';
 import { withKeyNames } from './key-names.ts';
 import { addKeyCommands } from './keys.ts';
+import { addMailCommands } from './mail.ts';
 import { addMaintenanceCommands } from './maintenance.ts';
 import { isRunsElsewhere } from './open-services.ts';
 import { addOutboxCommands } from './outbox.ts';
@@ -43,6 +44,7 @@ function createProgram(context: CommandContext): Command {
   addUpstreamCommands(program, context);
   addKeyCommands(program, context);
   addOutboxCommands(program, context);
+  addMailCommands(program, context);
   addMaintenanceCommands(program, context);
   return program;
 }

@@ -90,29 +90,49 @@ export const redisUrl = z.string().transform((value, context): RedisUrl => {
   const [first = '', ...more] = value.split(',').map((part) => part.trim());
   // The path comes with the last host.
   const path = /^[^/]+(\/\d+)?\/?$/.exec(more.at(-1) ?? '')?.[1] ?? '';
-  const rest = more.map((part) => part.replace(/^rediss?:\/\//, '').replace(/\/\d*$/, ''));
+  const scheme = /^rediss?:\/\//.exec(first)?.[0] ?? '';
+  // Another scheme than the first would be another kind of connection, and stays to be refused.
+  const rest = more.map((part) => (part.startsWith(scheme) ? part.slice(scheme.length) : part).replace(/\/\d*$/, ''));
   const urls = [first, ...rest.map((host) => `redis://${host}`)].map((part) => URL.canParse(part) && new URL(part));
-  const isFit = urls.every((url) => url && /^rediss?:$/.test(url.protocol) && url.hostname && !url.search && !url.hash);
+  const isFit = urls.every(
+    (url, index) =>
+      url &&
+      /^rediss?:$/.test(url.protocol) &&
+      url.hostname &&
+      !url.search &&
+      !url.hash &&
+      // A password with a comma in it is not a host.
+      (index === 0 || !(url.username || url.password || url.pathname)),
+  );
   const database = isFit ? (urls[0] as URL).pathname.slice(1) || path.slice(1) : '';
-  if (!isFit || !/^\d{0,5}$/.test(database)) {
+  const [username, password] = isFit ? [(urls[0] as URL).username, (urls[0] as URL).password].map(unescaped) : [];
+  if (!isFit || !/^\d{0,5}$/.test(database) || username === undefined || password === undefined) {
     context.addIssue({
       code: 'custom',
-      message: 'must be a URL such as redis://user:password@host:6379/0 or rediss://host1:6379,host2:6379',
+      message:
+        'must be a URL such as redis://user:password@host:6379/0 or rediss://host1:6379,host2:6379; write %25 for % and %2C for a comma in a password, or use REDIS_PASSWORD',
     });
     return z.NEVER;
   }
-  const { protocol, username, password } = urls[0] as URL;
   return {
     nodes: (urls as URL[]).map(({ hostname, port }) => ({
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
       port: Number(port) || 6379,
     })),
-    tls: protocol === 'rediss:',
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
+    tls: scheme === 'rediss://',
+    ...(username && { username }),
+    ...(password && { password }),
     ...(Number(database) > 0 && { database: Number(database) }),
   };
 });
+
+function unescaped(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
 
 /** One or several, one in a line or separated by commas. */
 export function base64Keys(bytes: number) {

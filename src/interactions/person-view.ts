@@ -13,10 +13,12 @@ export function loginPersonView(account: Account): LoginPersonView | undefined {
   return loginName ? { ...personView(account), loginName } : undefined;
 }
 
-const letters = new Intl.Segmenter();
+/** Made for the first name that is shown: it takes a while. */
+let letters: Intl.Segmenter | undefined;
 
 /** The first letter as people count letters, not as computers do. */
 export function initialOf(name: string): string {
+  letters ??= new Intl.Segmenter();
   const [first] = letters.segment(name.trim());
   return first?.segment.toLocaleUpperCase('en') ?? '';
 }

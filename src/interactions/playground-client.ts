@@ -5,7 +5,7 @@ const BY_START = { actor: 'system' };
 
 /** Registers the built-in client of the playground, or brings it back, moved to the issuer of this start. */
 export async function registerPlayground(
-  clients: Pick<Clients, 'show' | 'create' | 'update' | 'enable'>,
+  clients: Pick<Clients, 'find' | 'create' | 'update' | 'enable'>,
   issuer: string,
 ): Promise<void> {
   const { id, name, redirectUri, postLogoutRedirectUri, scopes } = playgroundClient(issuer);
@@ -17,7 +17,7 @@ export async function registerPlayground(
     application_type: 'web',
     scope: scopes.join(' '),
   };
-  const existing = await clients.show(id);
+  const existing = await clients.find(id);
   if (existing?.state === 'disabled') await clients.enable(id, BY_START);
   if (existing?.metadata.redirect_uris?.includes(redirectUri)) return;
   const outcome = existing
@@ -29,6 +29,8 @@ export async function registerPlayground(
 }
 
 /** Where there is no playground its client is worth nothing, whatever an earlier start left in the database. S-178 */
-export async function retirePlayground(clients: Pick<Clients, 'disable'>): Promise<void> {
+export async function retirePlayground(clients: Pick<Clients, 'find' | 'disable'>): Promise<void> {
+  const existing = await clients.find(PLAYGROUND_CLIENT_ID);
+  if (existing?.state !== 'active') return;
   await clients.disable(PLAYGROUND_CLIENT_ID, BY_START);
 }

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { tellFigures } from './workers/worker.ts';
 
 type Labels = Record<string, string>;
 
@@ -31,15 +32,9 @@ export interface Metrics {
 
 /** Together with what the process says of itself: memory, event loop, garbage collection. The library is loaded here, and only where metrics are asked for. */
 export async function createMetrics(): Promise<Metrics> {
-  const { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = await import(
-    'prom-client'
-  );
+  const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = await import('prom-client');
   const registry: Registry = new Registry();
-  if (cluster.isWorker) {
-    AggregatorRegistry.setRegistries([registry]);
-    // Listens for the questions of the process above.
-    new AggregatorRegistry();
-  }
+  if (cluster.isWorker) tellFigures(() => registry.getMetricsAsJSON());
   collectDefaultMetrics({ register: registry });
   return {
     isRead: true,
@@ -68,38 +63,6 @@ export async function createMetrics(): Promise<Metrics> {
       return (value, of = {}) => histogram.observe(of, value);
     },
     exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
-  };
-}
-
-/** What all workers of this process count, as if they were one, and how they are. */
-export async function createMetricsOfWorkers(
-  figures: () => { ready: number; restarts: number },
-): Promise<Pick<Metrics, 'exposition'>> {
-  const { AggregatorRegistry, Counter, Gauge, Registry } = await import('prom-client');
-  const workers = new AggregatorRegistry();
-  const own = new Registry();
-  new Gauge({
-    name: 'daemun_workers_ready',
-    help: 'Workers that answer requests.',
-    registers: [own],
-    collect() {
-      this.set(figures().ready);
-    },
-  });
-  new Counter({
-    name: 'daemun_worker_restarts_total',
-    help: 'Workers that ended by themselves and were replaced.',
-    registers: [own],
-    collect() {
-      this.reset();
-      this.inc(figures().restarts);
-    },
-  });
-  return {
-    exposition: async () => ({
-      contentType: own.contentType,
-      text: `${(await workers.clusterMetrics()).trimEnd()}\n${await own.metrics()}`,
-    }),
   };
 }
 

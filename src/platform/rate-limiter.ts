@@ -41,6 +41,9 @@ const GATHER = 20;
 const GATHER_MANY = 1_000;
 const MANY = 1_000;
 
+/** Goes forward only: a clock that is set back makes nobody wait longer. */
+const now = () => performance.now();
+
 interface Full {
   until: number;
   isShared: boolean;
@@ -63,9 +66,9 @@ export function createRateLimiter({ points, seconds, mostKeys = MOST_KEYS, share
 
   function keep(key: string): void {
     const end = kept.get(key);
-    if (end !== undefined && Date.now() < end) return;
+    if (end !== undefined && now() < end) return;
     kept.delete(key);
-    kept.set(key, Date.now() + seconds * 1000);
+    kept.set(key, now() + seconds * 1000);
     if (kept.size <= mostKeys) return;
     const [oldest] = kept.keys();
     kept.delete(oldest!);
@@ -75,14 +78,14 @@ export function createRateLimiter({ points, seconds, mostKeys = MOST_KEYS, share
 
   function fullness(key: string): Full | undefined {
     const found = full.get(key);
-    if (!found || Date.now() < found.until) return found;
+    if (!found || now() < found.until) return found;
     full.delete(key);
     return undefined;
   }
 
   function setFull(key: string, milliseconds: number, isShared: boolean): void {
     // Whatever somebody writes into the shared count, it can refuse for one window at a time.
-    const until = Date.now() + Math.min(Math.max(0, milliseconds), seconds * 1000);
+    const until = now() + Math.min(Math.max(0, milliseconds), seconds * 1000);
     const known = fullness(key);
     if (!known) full.set(key, { until, isShared, isTold: false });
     else if (known.until < until) Object.assign(known, { until, isShared });
@@ -102,7 +105,10 @@ export function createRateLimiter({ points, seconds, mostKeys = MOST_KEYS, share
 
   async function tellOne(share: Share, key: string, by: number): Promise<void> {
     const shared = await share(key, by);
-    if (shared && shared.count >= points && kept.has(key)) setFull(key, shared.millisecondsLeft, true);
+    if (!shared || !kept.has(key)) return;
+    if (shared.count >= points) setFull(key, shared.millisecondsLeft, true);
+    // It was full by what was given back.
+    else if (by < 0 && full.get(key)?.isShared) full.delete(key);
   }
 
   return {
@@ -135,7 +141,7 @@ export function createRateLimiter({ points, seconds, mostKeys = MOST_KEYS, share
 function refusal(full: Full): Extract<RateDecision, { allowed: false }> {
   const isFirst = !full.isTold;
   full.isTold = true;
-  return { allowed: false, retryAfter: Math.max(1, Math.ceil((full.until - Date.now()) / 1000)), isFirst };
+  return { allowed: false, retryAfter: Math.max(1, Math.ceil((full.until - now()) / 1000)), isFirst };
 }
 
 function shortened(key: string): string {

@@ -28,17 +28,21 @@ export interface RunOptions {
 
 /**
  * The life of the process: create, listen, wait for SIGTERM or SIGINT, close. Prints where to go and nothing else; a start that
- * fails prints one clear text and ends with 1.
+ * fails, and a defect that nobody caught, print one text and end with 1.
  */
 export async function runService(options: RunOptions): Promise<void> {
   const { create, shutdownTimeout = 30_000, stopRequests = () => {} } = options;
   const { announce = (text) => print(process.stdout, text) } = options;
+  const heed = heedSignals();
+  process.on('uncaughtException', endByDefect);
   let service: Service | undefined;
   try {
     service = await create();
     const { url } = await service.listen();
     // Before anybody can read that it is ready, and so stop it.
-    stopRequests(closeOnSignal(service, shutdownTimeout));
+    const stop = closing(service, shutdownTimeout);
+    heed(stop);
+    stopRequests(stop);
     announce(describe(url, service));
   } catch (error) {
     print(process.stderr, explainFailure(error));
@@ -69,7 +73,8 @@ export function explainFailure(error: unknown): string {
 
 function listenFailure(error: unknown): OperatorError | undefined {
   const { syscall, code, address, port } = (error ?? {}) as NodeJS.ErrnoException & { address?: string; port?: number };
-  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return undefined;
+  // `bind` is what a worker is told, for whom the process above listens.
+  if (syscall !== 'listen' && syscall !== 'bind' && syscall !== 'getaddrinfo') return undefined;
   switch (code) {
     case 'EADDRINUSE':
       return new OperatorError(`Port ${port} on ${address} is in use by another process. Stop it, or set PORT.`, error);
@@ -80,12 +85,28 @@ function listenFailure(error: unknown): OperatorError | undefined {
   }
 }
 
-/** Returns what does the same without a signal, and however often. */
-function closeOnSignal(service: Service, timeout: number): Stop {
-  let closing = false;
+/**
+ * What a signal does from now on, which is to be told: until then nothing was begun that would have to be finished, and the process
+ * just ends. Process 1 of a container would not even do that by itself.
+ */
+function heedSignals(): (stop: Stop & { hasBegun(): boolean }) => void {
+  let heed: () => void = () => process.exit(0);
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => heed());
+  return (stop) => {
+    heed = () => {
+      // The second signal means now.
+      if (stop.hasBegun()) process.exit(1);
+      stop();
+    };
+  };
+}
+
+/** Closes the service and ends the process, once, however often it is called. */
+function closing(service: Service, timeout: number): Stop & { hasBegun(): boolean } {
+  let begun = false;
   const stop: Stop = (how) => {
-    if (closing) return;
-    closing = true;
+    if (begun) return;
+    begun = true;
     setTimeout(() => process.exit(1), timeout + (service.shutdownDelay ?? 0)).unref();
     service.close(how).then(
       () => process.exit(0),
@@ -95,14 +116,13 @@ function closeOnSignal(service: Service, timeout: number): Stop {
       },
     );
   };
-  const heed = () => {
-    // The second signal means now.
-    if (closing) process.exit(1);
-    stop();
-  };
-  process.on('SIGTERM', heed);
-  process.on('SIGINT', heed);
-  return stop;
+  return Object.assign(stop, { hasBegun: () => begun });
+}
+
+/** Nobody knows what state is left behind, so nothing goes on. Node would print all that an error carries: rows, values. S-037 */
+function endByDefect(error: unknown): void {
+  print(process.stderr, explainFailure(error));
+  process.exit(1);
 }
 
 function print(stream: NodeJS.WriteStream, text: string): void {

@@ -4,6 +4,7 @@ import { interactionExpired } from '../platform/errors.ts';
 import { alreadySpent, cannotStore } from './adapter-errors.ts';
 import { createFailureCount } from './artifact-attempts.ts';
 import { createExpiredDeletion } from './artifact-clean-up.ts';
+import { createCodesUnderWay } from './artifact-codes.ts';
 import { foresee, isMereTouch, rememberSession, takeGrant, takeSession } from './artifact-foresight.ts';
 import { digestOf } from './artifact-identity.ts';
 import { createArtifactReads, type StoredArtifact } from './artifact-reads.ts';
@@ -84,6 +85,7 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
   }
 
   const tokenRequests = createTokenRequests(commit);
+  const codes = createCodesUnderWay();
 
   function adapterFor(model: string): Adapter {
     if (model === 'Client') throw new Error('Clients are not artifacts: give the engine its own adapter for them.');
@@ -118,9 +120,12 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
       },
 
       async upsert(value, payload, lifetime) {
-        if (model === 'Session' && isMereTouch(value, payload, lifetime)) return;
+        if (model === 'Session' && isMereTouch(value, payload, lifetime)) return codes.settled();
         const record = () => recordOf(model, value, payload, lifetime);
-        if (!tokenRequests.issue(model, record)) await save(model, record());
+        if (tokenRequests.issue(model, record)) return;
+        const saved = save(model, record());
+        if (model === 'AuthorizationCode' && codes.leave(saved)) return;
+        await (model === 'Session' ? Promise.all([saved, codes.settled()]) : saved);
       },
 
       async consume(value) {

@@ -53,6 +53,16 @@ export function installClients(
 ): void {
   const build = provider.Client.find.bind(provider.Client);
   const built = new WeakMap<RelyingParty, Client>();
+  /** Who comes meanwhile gets the same one, which reads the keys that it publishes once for all. */
+  const underConstruction = new WeakMap<RelyingParty, Promise<Client | undefined>>();
+
+  async function buildOnce(party: RelyingParty): Promise<Client | undefined> {
+    const client = await build(party.id);
+    if (!client) return undefined;
+    watchPublishedKeys(client);
+    built.set(party, client);
+    return client;
+  }
 
   provider.Client.find = async function find(id: string): Promise<Client | undefined> {
     // Whatever strangers call a client goes no further: neither to the limits nor to the database.
@@ -69,14 +79,11 @@ export function installClients(
     if (ctx?.oidc) checkRequests(ctx, party);
     const checked = ctx?.oidc && checkStrangers(ctx, party);
     if (checked) await checked;
-    const known = built.get(party);
+    const known = built.get(party) ?? underConstruction.get(party);
     if (known) return known;
-    const client = await build(id);
-    if (client) {
-      watchPublishedKeys(client);
-      built.set(party, client);
-    }
-    return client;
+    const building = buildOnce(party).finally(() => underConstruction.delete(party));
+    underConstruction.set(party, building);
+    return building;
   };
 }
 

@@ -1,4 +1,6 @@
+import { errors, jwtVerify } from 'jose';
 import type { Observations, Proof, VerificationCause } from '../audit/observations.ts';
+import type { SigningKeySet } from '../signing-keys/key-set.ts';
 import { auditContextOf } from './audit-context.ts';
 import { type Client, type EngineContext, Provider } from './engine.ts';
 
@@ -34,6 +36,7 @@ const ENDPOINTS = [
 /** Tells of tokens, assertions and proofs that were presented and did not hold, and why. */
 export function observeVerifications(
   provider: Provider,
+  { keys }: Pick<SigningKeySet, 'keys'>,
   { verificationFailed }: Pick<Observations, 'verificationFailed'>,
 ): void {
   function tell(ctx: EngineContext, proof: Proof, cause: VerificationCause): void {
@@ -45,8 +48,29 @@ export function observeVerifications(
     provider.on(event as 'grant.error', (ctx, failure) => {
       const error = failure as EngineError;
       const proof = proofOf(ctx, error);
-      if (proof) tell(ctx, proof, proof === 'access_token' ? causeOfToken(ctx, error) : causeOf(error));
+      if (proof === 'access_token' || proof === 'introspected_token') void tellOfToken(ctx, proof, error);
+      else if (proof) tell(ctx, proof, causeOf(error));
     });
+  }
+
+  async function tellOfToken(ctx: EngineContext, proof: Proof, error: EngineError): Promise<void> {
+    const cause = causeOf(error);
+    if (cause === 'binding' || cause === 'replayed') return tell(ctx, proof, cause);
+    const token = presentedToken(ctx);
+    if (OPAQUE.test(token)) return tell(ctx, proof, 'unknown');
+    const causeOfToken = await causeOfJwt(token);
+    // To introspect a JWT is a mistake about the place, which says nothing of the token.
+    if (causeOfToken || proof === 'access_token') tell(ctx, proof, causeOfToken ?? 'claims');
+  }
+
+  /** What is wrong with a token that resource servers read by themselves; the engine does not look into it. Undefined: nothing. */
+  async function causeOfJwt(jwt: string): Promise<VerificationCause | undefined> {
+    const keyOf = ({ kid }: { kid?: string }) => {
+      const key = keys.find((one) => one.kid === kid);
+      if (!key) throw new errors.JWKSNoMatchingKey();
+      return key.publicKey;
+    };
+    return jwtVerify(jwt, keyOf, { issuer: provider.issuer }).then(() => undefined, causeOf);
   }
 
   const tokens = provider.IdToken as unknown as { validate(jwt: string, client: Client): Promise<unknown> };
@@ -73,14 +97,19 @@ export function observeIntrospection(
   verificationFailed({ proof: 'introspected_token', cause, clientId: client.clientId }, auditContextOf(ctx.state));
 }
 
-function proofOf(ctx: EngineContext, { error }: EngineError): Proof | undefined {
+function proofOf(ctx: EngineContext, { error, error_description: description = '' }: EngineError): Proof | undefined {
   switch (error) {
     case 'invalid_token':
       return ctx.oidc.route === 'userinfo' ? 'access_token' : undefined;
     case 'invalid_dpop_proof':
       return 'dpop_proof';
+    case 'unsupported_token_type':
+      return ctx.oidc.route === 'introspection' ? 'introspected_token' : undefined;
     case 'invalid_client':
       return ctx.oidc.params?.client_assertion === undefined ? undefined : 'client_assertion';
+    case 'invalid_request':
+      // What is no JWT names nobody, so the engine blames the request.
+      return description.startsWith('invalid client_assertion') ? 'client_assertion' : undefined;
     case 'invalid_request_object':
       return 'request_object';
     default:
@@ -88,12 +117,11 @@ function proofOf(ctx: EngineContext, { error }: EngineError): Proof | undefined 
   }
 }
 
-function causeOfToken(ctx: EngineContext, error: EngineError): VerificationCause {
-  const cause = causeOf(error);
-  if (cause === 'binding' || cause === 'replayed') return cause;
+function presentedToken(ctx: EngineContext): string {
+  const { route, params } = ctx.oidc;
+  if (route === 'introspection') return String(params?.token);
   const { authorization = '' } = ctx.headers;
-  const presented = /^\S+ +(\S+)$/.exec(authorization)?.[1] ?? ctx.oidc.params?.access_token;
-  return OPAQUE.test(String(presented)) ? 'unknown' : 'form';
+  return /^\S+ +(\S+)$/.exec(authorization)?.[1] ?? String(params?.access_token);
 }
 
 function causeOf(error: EngineError): VerificationCause {

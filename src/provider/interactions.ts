@@ -75,14 +75,25 @@ export function createInteractionDesk(options: InteractionsOptions) {
         const { accountId, uid: sessionId } = interaction.session!;
         audit.queue.consentDenied({ userId: accountId, clientId: client.id, sessionId }, by);
       }
-      const location = await provider().interactionResult(ctx.req, ctx.res, await engineResult(result), {
-        // A new sign-in starts over; a consent is given by whoever signed in before.
-        mergeWithLastSubmission: 'consent' in result,
-      });
+      const location = await submit(ctx, interaction, result);
       ctx.redirect(location);
       ctx.status = 303;
     },
   };
+
+  /** Where the engine goes on. */
+  async function submit(ctx: Context, interaction: Interaction, result: InteractionResult): Promise<string> {
+    if ('consent' in result) {
+      // Given by whoever signed in before. Remembering it took a while, so that the engine looks again what is waiting.
+      return provider().interactionResult(ctx.req, ctx.res, await engineResult(result), {
+        mergeWithLastSubmission: true,
+      });
+    }
+    // A new sign-in starts over. What is waiting was read a moment ago, and the engine would read it once more.
+    interaction.result = await engineResult(result);
+    await interaction.save(interaction.exp - epochTime());
+    return interaction.returnTo;
+  }
 
   async function engineResult(result: InteractionResult): Promise<InteractionResults> {
     if ('error' in result) return result;

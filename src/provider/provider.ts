@@ -129,7 +129,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     noteFailures(provider);
     guardHints(provider, signingKeys, options.onUnknownKid);
     recordEvents(provider, audit);
-    if (observations) observeVerifications(provider, observations);
+    if (observations) observeVerifications(provider, signingKeys, observations);
     failures.count(provider);
     requests.count(provider);
     const countWrongVerifier = countWrongVerifiers(provider, artifactStore);

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { createAudit } from '../../src/audit/audit.ts';
+import { createLogger } from '../../src/platform/logger.ts';
 import type { DeliveryOutcome } from '../../src/platform/outbox/effect.ts';
 import { createOutbox } from '../../src/platform/outbox/outbox.ts';
 import { add, ENCRYPTION, letter, startNode, until } from '../platform/outbox/node.ts';
@@ -10,7 +12,8 @@ let cli: CommandLine;
 let outcome: DeliveryOutcome;
 beforeAll(async () => {
   database = await openTestDatabase();
-  cli = openCommandLine({ outbox: createOutbox({ database, encryption: ENCRYPTION }) });
+  const audit = createAudit({ database, logger: createLogger({ level: 'silent', production: true }) });
+  cli = openCommandLine({ outbox: createOutbox({ database, encryption: ENCRYPTION }), audit });
 });
 afterAll(() => database.close());
 afterEach(() => database.pool.query('DELETE FROM outbox_effects'));
@@ -65,6 +68,8 @@ test('one is shown with all that is known of it', async () => {
 test('a dead one is tried again when somebody says so, and is delivered with all that it said', async () => {
   const id = await deliver(REFUSED);
   expect(await cli.json('outbox', 'retry', id)).toEqual({ id, changed: true });
+  const { rows } = await database.pool.query('SELECT type, actor, details FROM audit_events');
+  expect(rows).toEqual([{ type: 'outbox.effect_retried', actor: 'cli', details: { effect: id, kind: 'letter' } }]);
   const seen: unknown[] = [];
   const handler = {
     async deliver({ payload }: { payload: unknown }): Promise<DeliveryOutcome> {
@@ -79,6 +84,8 @@ test('a dead one is tried again when somebody says so, and is delivered with all
   expect(await cli.json('outbox', 'show', id)).toMatchObject({ state: 'delivered', tries: 2 });
   expect(await cli.json('outbox', 'retry', id)).toEqual({ id, changed: false });
   expect((await cli.run('outbox', 'retry', id)).stdout).toBe(`${id} was delivered.\n`);
+  // What changed nothing is no event.
+  expect((await database.pool.query('SELECT FROM audit_events')).rowCount).toBe(1);
 });
 
 test('what is erased cannot be tried again, and what there is not is a clear refusal', async () => {

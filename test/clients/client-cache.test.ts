@@ -84,6 +84,43 @@ test('S-047 what a node has asked for before its own change is not kept after it
   expect(reads()).toBe(2);
 });
 
+/** Asked before, answered when told to. */
+function slowly<Value>(ask: () => Value, holdAnswers: (until: Promise<void> | undefined) => void) {
+  let answer = () => {};
+  holdAnswers(
+    new Promise((resolve) => {
+      answer = resolve;
+    }),
+  );
+  const asked = ask();
+  holdAnswers(undefined);
+  return { asked, answer: () => answer() };
+}
+
+test('a reading that was overtaken by a later one gives out the same object', async () => {
+  const { first, write, later, holdAnswers } = twoNodes();
+  write({ name: 'Notes' });
+  const slow = slowly(() => first.find('app'), holdAnswers);
+  later(MAX_AGE);
+  const quick = await first.find('app');
+  slow.answer();
+  expect(await slow.asked).toBe(quick);
+  expect(await first.find('app')).toBe(quick);
+});
+
+test('S-047 a reading that was overtaken by a later one is not kept instead of it, nor after a change', async () => {
+  const { first, write, later, holdAnswers } = twoNodes();
+  write({ state: 'active' });
+  const slow = slowly(() => first.find('app'), holdAnswers);
+  later(MAX_AGE);
+  write({ state: 'disabled', version: 2 });
+  expect(await first.find('app')).toMatchObject({ state: 'disabled' });
+  const settled = first.settle('app');
+  slow.answer();
+  await Promise.all([settled, slow.asked]);
+  expect(await first.find('app')).toMatchObject({ state: 'disabled' });
+});
+
 test('whoever changes a client waits as long as others may remember it', async () => {
   const { first, paused } = twoNodes();
   await first.settle('app');

@@ -67,6 +67,9 @@ test('no secret of it prints', () => {
 test.each([
   [{ REDIS_URL: 'http://one' }, 'REDIS_URL must be a URL such as'],
   [{ REDIS_URL: 'redis://:hidden@one:99999999' }, 'REDIS_URL must be a URL such as'],
+  [{ REDIS_URL: 'redis://:hidden%zz@one' }, 'REDIS_URL must be a URL such as'],
+  [{ REDIS_URL: 'redis://:1,hidden@one', DAEMUN_REDIS_MODE: 'cluster' }, 'REDIS_URL must be a URL such as'],
+  [{ REDIS_URL: 'redis://one,rediss://two', DAEMUN_REDIS_MODE: 'cluster' }, 'REDIS_URL must be a URL such as'],
   [{ REDIS_URL: 'redis://one/name' }, 'REDIS_URL must be a URL such as'],
   [{ REDIS_URL: 'redis://one,two' }, 'DAEMUN_REDIS_MODE must be sentinel or cluster'],
   [{ REDIS_URL: 'redis://one', DAEMUN_REDIS_MODE: 'sentinel' }, 'DAEMUN_REDIS_SENTINEL_MASTER is required'],

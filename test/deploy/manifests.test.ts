@@ -61,6 +61,11 @@ describe('compose.yaml', () => {
     expect(services.migrate.command.at(-1)).toBe(roleOf('node-1'));
   });
 
+  test('nginx takes no node out for a 503, which all say while the database is away', () => {
+    const [, told] = /^\s*proxy_next_upstream (.+);$/m.exec(read('deploy/nginx/daemun.conf'))!;
+    expect(told).toBe('error timeout http_502');
+  });
+
   test('nodes believe nginx alone about who asks', () => {
     const { ipv4_address } = services.nginx.networks.inside;
     for (const name of ['node-1', 'node-2']) {
@@ -165,6 +170,39 @@ describe('the manifests for Kubernetes', () => {
         });
       }
     }
+  });
+
+  test('have the migration run before the nodes, and after what it needs itself, also at the first installation', () => {
+    const wave = ({ metadata }: Json) => Number(metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0);
+    const job = find('Job');
+    // What belongs to the waves comes after all of PreSync.
+    expect(job.metadata.annotations['argocd.argoproj.io/hook']).toBe('Sync');
+    expect(migration.serviceAccountName).toBe(find('ServiceAccount').metadata.name);
+    for (const kind of ['Namespace', 'ServiceAccount', 'NetworkPolicy'])
+      expect(wave(find(kind))).toBeLessThan(wave(job));
+    expect(wave(job)).toBeLessThan(wave(deployment));
+  });
+
+  test('let the nodes reach names, the database, Redis, mail and those whom people sign in with', () => {
+    const open = find('NetworkPolicy').spec.egress.flatMap(({ ports }: Json) => ports.map(({ port }: Json) => port));
+    expect(open).toEqual(expect.arrayContaining([53, 443, 465, 587, 5432, 6432, 6379]));
+    const redis = new URL(find('ConfigMap').data.REDIS_URL);
+    expect(open).toContain(Number(redis.port));
+  });
+
+  test('keep at least one node while others are taken away or replaced', () => {
+    const { minReplicas, maxReplicas } = find('HorizontalPodAutoscaler').spec;
+    expect(minReplicas).toBeGreaterThan(find('PodDisruptionBudget').spec.maxUnavailable);
+    expect(maxReplicas).toBeGreaterThan(minReplicas);
+    expect(deployment.spec.strategy.rollingUpdate.maxUnavailable).toBe(0);
+    expect(deployment.spec.replicas).toBeUndefined();
+  });
+
+  test('have no secret among what everybody may read', () => {
+    const secret = Object.entries<{ secret?: boolean }>(variables).flatMap(([name, of]) => (of.secret ? [name] : []));
+    const shown = Object.entries<string>(find('ConfigMap').data).filter(([name]) => secret.includes(name));
+    // An address may be shown as long as nobody's password is in it.
+    for (const [, value] of shown) expect(new URL(value).password).toBe('');
   });
 
   test('wait for a pod as long as it may take to end', () => {

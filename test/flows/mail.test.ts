@@ -7,12 +7,13 @@ let server: MailServer;
 let service: WholeService;
 beforeAll(async () => {
   server = await startMailServer();
-  service = await startWholeService({
+  const variables = {
     SMTP_URL: `smtp://localhost:${server.port}`,
     MAIL_FROM: 'Gate <no-reply@id.example.com>',
     DANGEROUSLY_SMTP_WITHOUT_TLS: 'on',
     DAEMUN_BRAND_NAME: 'Gate',
-  });
+  };
+  service = await startWholeService(variables, undefined, ({ database }) => database.pool.query(GUESSES_OF_STRANGERS));
 });
 afterAll(async () => {
   await service.close();
@@ -20,6 +21,11 @@ afterAll(async () => {
 });
 
 const by = { actor: 'test' };
+
+/** More than one step of clean-up removes: logins that nobody has, tried two days ago. */
+const GUESSES_OF_STRANGERS = `INSERT INTO sign_in_throttles (key, failures, recent_failures, last_failed_at)
+  SELECT sha256(convert_to('stranger ' || number, 'UTF8')), 1, 1, now() - interval '2 days'
+  FROM generate_series(1, 2500) AS number`;
 
 /** Somebody whose account was disabled, of which they are told. */
 async function disable(email: string, locale?: string): Promise<string> {
@@ -76,4 +82,11 @@ test('scheduled work has begun by itself and is counted', async () => {
       (await figures()).includes(`daemun_scheduled_runs_total{job="${job}",outcome="done"} 1`),
     );
   }
+});
+
+test('and leaves nothing of what strangers made it keep, however many they were', async () => {
+  await eventually(async () =>
+    (await figures()).includes('daemun_scheduled_runs_total{job="forgetting-guesses",outcome="done"} 1'),
+  );
+  expect((await service.services.database.pool.query('SELECT FROM sign_in_throttles')).rowCount).toBe(0);
 });

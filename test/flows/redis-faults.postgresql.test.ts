@@ -45,7 +45,7 @@ let people = 0;
   });
 
   test('everything works while it is there, and it is used', async () => {
-    await mixedLoad(2);
+    await mixedLoad(1);
     await until(async () => /^:[1-9]/.test(await redis.ask('DBSIZE')));
     // Each node listens.
     expect(await redis.ask('PUBSUB', 'NUMSUB', 'daemun:messages')).toContain(':2');
@@ -53,18 +53,18 @@ let people = 0;
 
   test('and while it is emptied again and again', async () => {
     const emptied = setInterval(() => void redis.ask('FLUSHALL').catch(() => {}), 50);
-    await mixedLoad(3).finally(() => clearInterval(emptied));
+    await mixedLoad(2).finally(() => clearInterval(emptied));
   });
 
   test('and while it has room for nothing', async () => {
     await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
     await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
-    await mixedLoad(2).finally(() => redis.ask('CONFIG', 'SET', 'maxmemory', '0'));
+    await mixedLoad(1).finally(() => redis.ask('CONFIG', 'SET', 'maxmemory', '0'));
   });
 
   test('and while it hangs', async () => {
     redis.signal('SIGSTOP');
-    await mixedLoad(2).finally(() => redis.signal('SIGCONT'));
+    await mixedLoad(1).finally(() => redis.signal('SIGCONT'));
   });
 
   test('and when it dies, is away, and comes back with what it knew long ago', async () => {
@@ -79,7 +79,7 @@ let people = 0;
     await mixedLoad(1);
     await redis.start();
     // Its first answers, and then those of nodes that listen to it again.
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 5; round++) {
       expect((await askToken(client)).status).toBe(401);
       expect((await refresh(spent.tokens.refresh_token!)).json.error).toBe('invalid_grant');
       expect(await isActive(spent.tokens.access_token)).toBe(false);

@@ -4,8 +4,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type JWK, SignJWT } from 'jose';
 import { createLogger } from '../../src/platform/logger.ts';
 import { openCommandLine } from '../cli/command-line.ts';
+import { type FakeUpstream, startFakeUpstream } from '../support/fake-upstream.ts';
 import { type Browser, createBrowser, type Visit } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, post } from '../support/flow-client.ts';
+import { leaveFor } from '../support/flow-federation.ts';
 import { CALLBACK } from '../support/flow-server.ts';
 import { openTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
 import { startWholeService, type WholeService } from '../support/whole-service.ts';
@@ -15,6 +17,7 @@ const PASSWORD = `right ${random()}`;
 const WRONG_PASSWORD = `wrong ${random()}`;
 const METRICS_TOKEN = random();
 const COLLECTOR_KEY = random();
+const UPSTREAM_SECRET = random();
 const KEK = randomBytes(32).toString('base64');
 
 /** By what they are. */
@@ -24,16 +27,19 @@ const secrets = new Map<string, string>([
   ['metrics token', METRICS_TOKEN],
   ['key of the collector', COLLECTOR_KEY],
   ['key-encryption key', KEK],
+  ['secret at the upstream', UPSTREAM_SECRET],
 ]);
 const log: string[] = [];
 /** Everything answered with an error, headers included. */
 const refusals: string[] = [];
 
 let collector: TraceCollector;
+let upstream: FakeUpstream;
 let whole: WholeService;
 const fetchPlainly = globalThis.fetch;
 beforeAll(async () => {
   collector = await openTraceCollector();
+  upstream = await startFakeUpstream({ clientSecret: UPSTREAM_SECRET });
   const destination = new Writable({
     write(chunk, _encoding, done) {
       log.push(String(chunk));
@@ -44,15 +50,21 @@ beforeAll(async () => {
     {
       KEYS_DIR: '',
       KEY_ENCRYPTION_KEY: KEK,
-      DAEMUN_BCRYPT_COST: '8',
+      DAEMUN_BCRYPT_COST: '4',
+      DAEMUN_SIGN_UP: 'open',
+      DANGEROUSLY_UPSTREAMS_AT: upstream.origin,
+      GOOGLE_CLIENT_ID: upstream.google.clientId,
+      GOOGLE_CLIENT_SECRET: UPSTREAM_SECRET,
       DAEMUN_METRICS_TOKEN: METRICS_TOKEN,
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_HEADERS: `api-key=${COLLECTOR_KEY}`,
     },
     createLogger({ level: 'debug', production: true, destination }),
   );
+  upstream.register(whole.issuer);
   globalThis.fetch = async (...asked) => {
     const answer = await fetchPlainly(...asked);
+    if (!String(asked[0] instanceof Request ? asked[0].url : asked[0]).startsWith(whole.issuer)) return answer;
     if (answer.status >= 400) {
       refusals.push(`${answer.status} ${JSON.stringify([...answer.headers])}\n${await answer.clone().text()}`);
     }
@@ -61,6 +73,7 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(async () => {
   globalThis.fetch = fetchPlainly;
+  await upstream.close();
   await collector.close();
 }, 60_000);
 
@@ -93,6 +106,77 @@ async function chooseByLink(link: string, fields: Record<string, string>): Promi
   expect((await browser.submit(pathname, { csrf: csrfOf(page), ...fields })).response?.status).toBe(200);
   expect((await browser.open(pathname)).response?.status).toBe(410);
   learnCookies(browser);
+}
+
+/** There and back by a browser of its own; then an answer of the upstream that was tampered with, and one that is spent. */
+async function signInByUpstream(request: URL): Promise<void> {
+  const browser = createBrowser(whole.issuer);
+  const visit = await browser.open(request.href);
+  csrfOf(visit);
+  upstream.google.people.push({
+    subject: 'somebody-at-google',
+    email: 'dain@gmail.com',
+    verified: true,
+    name: 'Dain',
+  });
+  const there = await leaveFor('google', { browser, visit });
+  for (const name of ['state', 'nonce', 'code_challenge']) learn(`upstream ${name}`, there.searchParams.get(name));
+  const back = await upstream.google.decide(there.href, { as: 'somebody-at-google' });
+  learn('upstream code', back.searchParams.get('code'));
+  const end = await browser.open(back.href);
+  expect(end.text + end.url.href).toMatch(/consent|code=/);
+  const { body } = upstream.google.requests.find(({ url }) => url.includes('token'))!;
+  learn('upstream code_verifier', new URLSearchParams(body).get('code_verifier'));
+  expect((await browser.open(back.href)).response?.status).toBeGreaterThanOrEqual(400);
+  back.searchParams.set('state', learn('made-up state', random()));
+  expect((await browser.open(back.href)).response?.status).toBeGreaterThanOrEqual(400);
+  learnCookies(browser);
+}
+
+/** Assertions of a client that has a key: one that holds, the same again, and one that was tampered with. */
+async function authenticateByAssertion(): Promise<void> {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { d, ...jwk } = pair.privateKey.export({ format: 'jwk' }) as JWK;
+  learn('key of the client', d);
+  const created = await whole.services.clients.create(
+    {
+      name: 'Signer',
+      metadata: {
+        ...{ grant_types: ['client_credentials'], response_types: [], token_endpoint_auth_method: 'private_key_jwt' },
+        jwks: { keys: [{ ...jwk, kid: 'k1', alg: 'ES256', use: 'sig' }] },
+      } as never,
+    },
+    { actor: 'test' },
+  );
+  if (created.kind !== 'created') throw new Error(JSON.stringify(created));
+  const { id } = created.client;
+  const now = Math.floor(Date.now() / 1000);
+  const assertion = await new SignJWT({
+    iss: id,
+    sub: id,
+    aud: whole.issuer,
+    jti: randomUUID(),
+    iat: now,
+    exp: now + 60,
+  })
+    .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+    .sign(pair.privateKey);
+  learn('client assertion', assertion);
+  const [head, claims, signature] = assertion.split('.') as [string, string, string];
+  const tampered = `${head}.${claims}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`;
+  learn('signature of the assertion', signature.slice(1));
+  const present = (client_assertion: string) =>
+    post(`${whole.issuer}/token`, {
+      grant_type: 'client_credentials',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion,
+    });
+  const first = await present(assertion);
+  expect(first.status).toBe(200);
+  learn('token of the signer', first.json.access_token);
+  for (const refused of [assertion, tampered, learn('half an assertion', assertion.slice(0, 80))]) {
+    expect([400, 401]).toContain((await present(refused)).status);
+  }
 }
 
 test('S-037 S-175 a full run tells none of its secrets: not in the log, in figures, in traces, nor in errors', async () => {
@@ -185,6 +269,9 @@ test('S-037 S-175 a full run tells none of its secrets: not in the log, in figur
   const pushed = await post(`${issuer}/par`, Object.fromEntries(url.searchParams), authorization);
   learn('request_uri', pushed.json.request_uri);
 
+  await signInByUpstream(url);
+  await authenticateByAssertion();
+
   // Defects and outages, whose errors say as much as they can.
   const pool = services.database.pool as unknown as { query?: unknown };
   for (const error of [
@@ -203,8 +290,15 @@ test('S-037 S-175 a full run tells none of its secrets: not in the log, in figur
 
   await post(`${issuer}/revoke`, { token: access_token }, authorization);
   expect((await token({ ...redeem, code_verifier: verifier })).status).toBe(400);
-  await cli.run('keys', 'rotate', '--now');
-  await cli.run('keys', 'list');
+  const keysAt = async () => (await (await fetch(`${issuer}/.well-known/jwks.json`)).json()).keys;
+  const keys = new Set((await keysAt()).map(({ kid }: JWK) => kid));
+  await cli.json('keys', 'rotate', 'ES256', '--emergency');
+  // This node goes on with another one by itself.
+  while (!(await keysAt()).some(({ kid }: JWK) => !keys.has(kid))) await new Promise((done) => setTimeout(done, 50));
+  const rotated = await token({ grant_type: 'client_credentials' });
+  expect(rotated.status).toBe(200);
+  learn('token after the rotation', rotated.json.access_token);
+  await cli.json('keys', 'list');
 
   expect((await fetchPlainly(whole.metricsUrl)).status).toBe(401);
   const scraped = await fetchPlainly(whole.metricsUrl, { headers: { authorization: `Bearer ${METRICS_TOKEN}` } });
@@ -219,10 +313,14 @@ test('S-037 S-175 a full run tells none of its secrets: not in the log, in figur
   expect(figures).toMatch(/daemun_verifications_failed_total\{proof="access_token",cause="unknown"\} [1-9]/);
   expect(figures).toMatch(/daemun_verifications_failed_total\{proof="dpop_proof",cause="claims"\} 1/);
   expect(figures).toMatch(/daemun_verifications_failed_total\{proof="id_token_hint",cause="signature"\} [1-9]/);
-  expect(figures).toMatch(/daemun_permissions_refused_total\{status="401",route="token"\} 1/);
+  expect(figures).toMatch(/daemun_verifications_failed_total\{proof="client_assertion",cause="replayed"\} 1/);
+  expect(figures).toMatch(/daemun_verifications_failed_total\{proof="client_assertion",cause="signature"\} 1/);
+  expect(figures).toMatch(/daemun_upstream_answers_total\{provider="google"\} 1/);
+  expect(figures).toMatch(/daemun_key_events_total\{kind="signing_key.activated"\} [1-9]/);
+  expect(figures).toMatch(/daemun_permissions_refused_total\{status="401",route="token"\} [1-9]/);
   expect(collector.spans().length).toBeGreaterThan(100);
   expect(refusals.length).toBeGreaterThan(12);
-  expect(secrets.size).toBeGreaterThan(35);
+  expect(secrets.size).toBeGreaterThan(55);
 
   const places = { log: log.join(''), figures, traces: collector.bodies.join('\n'), errors: refusals.join('\n') };
   const told: string[] = [];

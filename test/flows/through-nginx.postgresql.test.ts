@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { openSilentNetwork } from '../platform/database/silent-network.ts';
 import { freePort, killAll, type Run, root, start } from '../platform/service-process.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { findProgram, openBeside, populate, signInAndRefresh, until } from '../support/deployed-service.ts';
@@ -16,6 +17,7 @@ const throughNginx = program || process.env.CI === 'true' ? describe : describe.
 throughNginx('two nodes behind nginx as deploy/nginx sets it up', () => {
   const folder = mkdtempSync(join(tmpdir(), 'daemun-nginx-'));
   let database: { url: string; close(): Promise<void> };
+  let network: Awaited<ReturnType<typeof openSilentNetwork>>;
   let nginx: ChildProcess;
   let nodes: Run[];
   let issuer: string;
@@ -23,11 +25,12 @@ throughNginx('two nodes behind nginx as deploy/nginx sets it up', () => {
 
   beforeAll(async () => {
     database = (await createEmptyDatabase())!;
+    network = await openSilentNetwork(database.url);
     const [port, ...ports] = await Promise.all([freePort(), freePort(), freePort()]);
     issuer = `http://127.0.0.1:${port}`;
     const variables = {
       ISSUER: issuer,
-      DATABASE_URL: database.url,
+      DATABASE_URL: network.url,
       KEYS_DIR: join(folder, 'keys'),
       TRUSTED_PROXIES: '127.0.0.1/32',
       DAEMUN_BCRYPT_COST: '4',
@@ -39,7 +42,7 @@ throughNginx('two nodes behind nginx as deploy/nginx sets it up', () => {
       nodes.push(start({ ...variables, PORT: PORT! }));
       await nodes.at(-1)!.ready;
     }
-    const beside = await openBeside(variables);
+    const beside = await openBeside({ ...variables, DATABASE_URL: database.url });
     ({ clientId } = await populate(beside));
     await beside.close();
     nginx = startNginx(port!, ports);
@@ -52,6 +55,7 @@ throughNginx('two nodes behind nginx as deploy/nginx sets it up', () => {
       await ended;
     }
     killAll();
+    await network.close();
     await database.close();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -99,5 +103,32 @@ http { ${places.join(' ')} include ${join(folder, 'site.conf')}; }
     }
     expect(statuses).toEqual(statuses.map(() => 200));
     await signInAndRefresh(issuer, clientId);
+  });
+
+  test('while the database is away, refusals with 503 take no node out: keys and discovery are answered', async () => {
+    await network.close();
+    const ask = async (path: string, init: RequestInit = {}) => {
+      const response = await fetch(`${issuer}${path}`, { ...init, headers: { connection: 'close' } });
+      await response.text();
+      return response.status;
+    };
+    const body = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: 'x'.repeat(43),
+      client_id: clientId,
+    });
+    const refused = [];
+    for (let count = 0; count < 4; count++) refused.push(await ask('/token', { method: 'POST', body }));
+    expect(refused).toEqual([503, 503, 503, 503]);
+    const answered = [];
+    for (let count = 0; count < 6; count++) {
+      answered.push(
+        await ask('/readyz'),
+        await ask('/.well-known/jwks.json'),
+        await ask('/.well-known/openid-configuration'),
+      );
+    }
+    expect(new Set(answered.filter((_, index) => index % 3))).toEqual(new Set([200]));
+    expect(answered[0]).toBe(503);
   });
 });

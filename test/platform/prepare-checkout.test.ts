@@ -112,6 +112,19 @@ test('tests get the development packages, and a start afterwards keeps them', ()
   expect(prepare().calls[0]).toBe('npm ci --include=dev');
 });
 
+test('writing documentation does so too, and leaves no checkout without what tests need', () => {
+  const run = () => {
+    rmSync(calls, { force: true });
+    // There is nothing to document in this checkout.
+    spawnSync(process.execPath, [join(checkout, 'scripts/docs.mjs')], { env: environmentOf() });
+    return existsSync(calls) ? readFileSync(calls, 'utf8').trim().split('\n')[0] : undefined;
+  };
+  expect(run()).toBe('npm ci --include=dev');
+  rmSync(join(checkout, 'node_modules'), { recursive: true });
+  prepare();
+  expect(run()).toBe('npm ci --include=dev');
+});
+
 test('a start that was installed without them installs them for tests', () => {
   prepare();
   expect(prepare({}, { dev: true }).calls).toEqual(['npm ci --include=dev']);

@@ -22,6 +22,15 @@ test('so many tries are allowed, then the time to wait is told, then they are al
   expect(await limiter.take('a')).toEqual({ allowed: true });
 });
 
+test('a clock that is set back makes nobody wait longer', async () => {
+  const limiter = createRateLimiter({ points: 1, seconds: 60 });
+  await limiter.take('a');
+  jest.setSystemTime(Date.now() - 300_000);
+  expect(await limiter.take('a')).toMatchObject({ allowed: false, retryAfter: 60 });
+  jest.advanceTimersByTime(60_000);
+  expect(await limiter.take('a')).toEqual({ allowed: true });
+});
+
 test('a hundred tries at the same moment are a hundred', async () => {
   const limiter = createRateLimiter({ points: 10, seconds: 60 });
   const decisions = await Promise.all(Array.from({ length: 100 }, () => limiter.take('a')));
@@ -116,6 +125,24 @@ describe('with a count that all nodes share', () => {
     await settle();
     expect(await limiter.take('a')).toMatchObject({ allowed: false, retryAfter: 60 });
     jest.advanceTimersByTime(60_000);
+    expect(await limiter.take('a')).toEqual({ allowed: true });
+  });
+
+  test('what is given back is no longer refused because of what others counted', async () => {
+    let count = 1;
+    const limiter = createRateLimiter({
+      points: 2,
+      seconds: 3_600,
+      share: async (_key, by) => {
+        count += by;
+        return { count, millisecondsLeft: 3_600_000 };
+      },
+    });
+    await limiter.take('a');
+    await settle();
+    expect(limiter.peek('a')).toMatchObject({ allowed: false });
+    await limiter.giveBack('a');
+    await settle();
     expect(await limiter.take('a')).toEqual({ allowed: true });
   });
 

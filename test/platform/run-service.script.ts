@@ -8,6 +8,10 @@ await runService({
   shutdownTimeout: 500,
   async create() {
     if (behaviour === 'refuses') throw new OperatorError('Set ISSUER.', new Error('hidden'));
+    if (behaviour === 'starts slowly') {
+      process.stdout.write('starting\n');
+      await new Promise(() => setInterval(() => {}, 1000));
+    }
     if (behaviour === 'breaks') throw new TypeError('x is not a function', { cause: new Error('deeper') });
     const server = createHttpServer((_request, response) => response.end('ok'));
     return {
@@ -16,6 +20,13 @@ await runService({
         mailboxUrl: 'http://localhost/mailbox',
       }),
       async listen() {
+        if (behaviour === 'has a defect') {
+          const defect = new TypeError('x is not a function', { cause: new Error('deeper') });
+          setTimeout(
+            () => void Promise.reject(Object.assign(defect, { detail: 'Failing row contains (secret).' })),
+            50,
+          );
+        }
         const given = await server.listen({ host: '127.0.0.1', port: Number(port) });
         return { url: `http://127.0.0.1:${given}` };
       },

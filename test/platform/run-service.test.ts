@@ -72,7 +72,21 @@ describe('a start that fails ends with 1 and', () => {
   });
 });
 
+test('S-037 a defect that nobody caught ends the process with what an error says, and nothing of what it carries', async () => {
+  const { code, error } = await run('has a defect').ended;
+  expect(code).toBe(1);
+  expect(error).toMatch(/TypeError: x is not a function\n {4}at [\s\S]*caused by Error: deeper/);
+  expect(error).not.toContain('Failing row');
+});
+
 describe('stopping', () => {
+  test('while it still starts ends it at once, also as process 1, for whom a signal without a handler does nothing', async () => {
+    const { child, ended } = run('starts slowly');
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ code: 0, out: 'starting\n', error: '' });
+  });
+
   test('that fails says why and ends with 1', async () => {
     const { child, url, ended } = run('fails to close');
     await url;

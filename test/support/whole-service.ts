@@ -18,9 +18,13 @@ export interface WholeService {
 
 /**
  * A service as `npm start` puts it together, on an empty database, with a port for figures. `more`: variables besides; `logger`:
- * instead of the one that the variables say.
+ * instead of the one that the variables say. `populate`: what the database holds before it starts.
  */
-export async function startWholeService(more: Record<string, string> = {}, logger?: Logger): Promise<WholeService> {
+export async function startWholeService(
+  more: Record<string, string> = {},
+  logger?: Logger,
+  populate?: (services: Services) => Promise<unknown>,
+): Promise<WholeService> {
   const folder = mkdtempSync(join(tmpdir(), 'daemun-service-'));
   const database = await createEmptyDatabase();
   const metricsPort = await freePort();
@@ -34,6 +38,7 @@ export async function startWholeService(more: Record<string, string> = {}, logge
     ...more,
   });
   const services = await openServices(config, logger);
+  await populate?.(services);
   const service = await createServiceOn(services, config);
   const { url: issuer } = await service.listen();
   return {

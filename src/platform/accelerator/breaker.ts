@@ -92,7 +92,7 @@ function within<Result>(deadline: number, operation: () => Promise<Result>): Pro
     };
     operation().then(
       (value) => end({ kind: 'answered', value }),
-      (error) => end({ kind: REFUSAL.test((error as Error).message) ? 'refused' : 'failed' }),
+      (error) => end({ kind: REFUSAL.test(String((error as Error | undefined)?.message)) ? 'refused' : 'failed' }),
     );
   });
 }

@@ -63,6 +63,7 @@ interface Reading<Value> {
   answer: Promise<Value | undefined>;
   /** What is asked for later than this must be read anew. */
   until: number;
+  isForgotten: boolean;
 }
 
 const uncounted = { process() {}, shared() {}, miss() {} };
@@ -75,15 +76,18 @@ export function createCache<Value>(
   const shared = level === 'shared' ? store : undefined;
   const count = countReads?.(name) ?? uncounted;
   const kept = new Map<string, Kept<Value>>();
-  const readings = new Map<string, Reading<Value>>();
+  /** Under way, the latest last. */
+  const readings = new Map<string, Reading<Value>[]>();
   /** When a key was last forgotten, by the clock that all use: what was shared before then is not believed. */
   const forgotten = new Map<string, number>();
 
   function readAnew(key: string): Promise<Value | undefined> {
-    const reading: Reading<Value> = { until: now() + maxAge, answer: Promise.resolve(undefined) };
-    readings.set(key, reading);
+    const reading: Reading<Value> = { until: now() + maxAge, answer: Promise.resolve(undefined), isForgotten: false };
+    readings.set(key, [...(readings.get(key) ?? []), reading]);
     reading.answer = lookUp(key, reading).finally(() => {
-      if (readings.get(key) === reading) readings.delete(key);
+      const others = readings.get(key)?.filter((other) => other !== reading);
+      if (others && others.length > 0) readings.set(key, others);
+      else readings.delete(key);
     });
     return reading.answer;
   }
@@ -97,7 +101,7 @@ export function createCache<Value>(
     count.miss();
     const [until, readAt] = [now() + maxAge, Date.now()];
     const found = await read(key);
-    if (shared && readings.get(key) === reading && (found !== undefined || keepsMissing)) {
+    if (shared && !reading.isForgotten && (found !== undefined || keepsMissing)) {
       shared.write(name, key, { readAt, value: found === undefined ? [] : [found] }, maxAge);
     }
     return keep(key, reading, found, until);
@@ -114,19 +118,27 @@ export function createCache<Value>(
 
   /** What was asked for before it was forgotten may be what was true before the change: it is answered, and not kept. */
   function keep(key: string, reading: Reading<Value>, found: Value | undefined, until: number): Value | undefined {
-    if (readings.get(key) !== reading) return found;
-    const known = kept.get(key)?.value;
+    if (reading.isForgotten) return found;
+    const known = kept.get(key);
+    const isKnown = known?.value !== undefined && found !== undefined && isSame?.(known.value, found);
+    const value = isKnown ? known.value : found;
+    // A reading that began later was faster.
+    if (known && known.until > until) return value;
     kept.delete(key);
     if (found === undefined && !keepsMissing) return undefined;
-    const value = known !== undefined && found !== undefined && isSame?.(known, found) ? known : found;
     kept.set(key, { value, until });
     if (kept.size > mostEntries) kept.delete(kept.keys().next().value!);
     return value;
   }
 
+  function abandonReadings(key: string): void {
+    for (const reading of readings.get(key) ?? []) reading.isForgotten = true;
+    readings.delete(key);
+  }
+
   function drop(key: string): void {
     kept.delete(key);
-    readings.delete(key);
+    abandonReadings(key);
     if (!shared) return;
     const time = Date.now();
     forgotten.delete(key);
@@ -147,7 +159,7 @@ export function createCache<Value>(
         count.process();
         return known.value;
       }
-      const reading = readings.get(key);
+      const reading = readings.get(key)?.at(-1);
       return reading && now() < reading.until ? reading.answer : readAnew(key);
     },
 
@@ -159,7 +171,7 @@ export function createCache<Value>(
 
     clear() {
       kept.clear();
-      readings.clear();
+      for (const key of readings.keys()) abandonReadings(key);
     },
   };
 }

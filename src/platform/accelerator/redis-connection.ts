@@ -45,6 +45,7 @@ export function reconnectPause(tries: number): number {
 
 /** What all three kinds of client have, as far as it is needed. */
 interface Commands {
+  readonly isOpen: boolean;
   connect(): Promise<unknown>;
   destroy(): unknown;
   on(event: string, hear: (...args: unknown[]) => void): unknown;
@@ -76,45 +77,41 @@ export function openRedisConnection(
     return client;
   }
 
-  /** Clients of Sentinels and Clusters give up their first connection, and are not to be used again then. */
-  async function keepTrying(start: () => Promise<void>): Promise<void> {
+  /**
+   * Connects, and anew with another client when one gave up: of a single server whenever the connection is lost, because a pause of
+   * the library's own would keep a command that is done from ending; of Sentinels and Clusters when the first connection fails.
+   */
+  async function stayConnected(use: (client: Commands) => unknown): Promise<void> {
     for (let tries = 0; !isClosed; tries++) {
+      const client = await open().catch(onTrouble);
+      if (!client) return;
+      const end = new Promise<void>((resolve) => {
+        client.on('error', () => client.isOpen || resolve());
+      });
       try {
-        return await start();
+        await client.connect();
+        await use(client);
+        tries = 0;
+        await end;
       } catch (error) {
-        if (isClosed) return;
-        onTrouble(error);
-        await new Promise((resolve) => setTimeout(resolve, reconnectPause(tries)).unref());
+        if (!isClosed) onTrouble(error);
       }
-    }
-  }
-
-  async function connect(use: (client: Commands) => unknown): Promise<void> {
-    const client = await open();
-    try {
-      await client.connect();
-      await use(client);
-    } catch (error) {
       clients.delete(client);
       destroy(client);
-      throw error;
+      await new Promise((resolve) => setTimeout(resolve, reconnectPause(tries)).unref());
     }
   }
 
   let current: Commands | undefined;
-  void keepTrying(() =>
-    connect((client) => {
-      current = client;
-    }),
-  );
-  // A connection that listens is of no other use to a single server, and is found again by itself.
-  void keepTrying(() =>
-    connect(async (listener) => {
-      listener.on('ready', onListening);
-      await listener.subscribe(channel, onMessage);
-      onListening();
-    }),
-  );
+  void stayConnected((client) => {
+    current = client;
+  });
+  // A connection that listens is of no other use to a single server.
+  void stayConnected(async (listener) => {
+    listener.on('ready', onListening);
+    await listener.subscribe(channel, onMessage);
+    onListening();
+  });
 
   function use<Result>(act: (client: Commands) => Promise<Result>): Promise<Result> {
     return current ? act(current) : Promise.reject(new Error('not connected yet'));
@@ -182,6 +179,6 @@ async function clientsOf(settings: RedisSettings): Promise<() => Commands> {
       ...connection,
       ...credentials,
       database,
-      socket: { ...connection.socket, host, port },
+      socket: { ...connection.socket, host, port, reconnectStrategy: false },
     } as RedisClientOptions) as unknown as Commands;
 }

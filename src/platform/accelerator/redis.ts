@@ -50,8 +50,11 @@ export function createRedisAccelerator(options: RedisAcceleratorOptions): RedisA
       breaker.trip();
       if (isToldOf) return;
       isToldOf = true;
-      const { code, name } = (error ?? {}) as { code?: string; name?: string };
-      logger.warn({ code, errorName: name }, 'Redis cannot be reached: this node goes on without it');
+      const { name: errorName, code, message } = (error ?? {}) as { name?: string; code?: string; message?: string };
+      logger.warn(
+        { code: code ?? REPLY.exec(message ?? '')?.[0], errorName },
+        'Redis cannot be reached: this node goes on without it',
+      );
     },
   });
   const breaker = createBreaker({
@@ -136,6 +139,9 @@ export function createRedisAccelerator(options: RedisAcceleratorOptions): RedisA
     },
   };
 }
+
+/** What an answer that says no begins with (`WRONGPASS …`, `NOPERM …`): it says what to mend, and the rest may quote what we sent. */
+const REPLY = /^[A-Z]{3,}(?= )/;
 
 /** As the library adds, but what is given back never makes it less than nothing, nor does anything stay for ever. */
 const ADD = `redis.call('set', KEYS[1], 0, 'EX', ARGV[2], 'NX')

@@ -1,8 +1,9 @@
+import type pg from 'pg';
 import { OperatorError } from '../operator-error.ts';
 import type { SecretText } from '../secret-text.ts';
 import { type Database, openDatabase } from './database.ts';
 import { migrate, migrationsDirectory, pendingMigrations } from './migrate.ts';
-import { missingRoleSettings } from './pooler.ts';
+import { checkDirectUrl, missingRoleSettings } from './pooler.ts';
 import { checkServer, openPostgresqlPool } from './postgresql.ts';
 import { checkRole, grantTo, isGranted } from './role-check.ts';
 
@@ -49,17 +50,25 @@ async function prepare(
   }
   await checkServer(pool, location.url.reveal());
   if (production) await checkRole(pool);
-  if (location.pooler) {
-    const missing = await missingRoleSettings(pool);
-    if (missing) warn(missing);
-    if (!location.pooler.directUrl) {
-      warn('Without DATABASE_DIRECT_URL this node learns of changed keys by looking, every few seconds.');
-    }
-  }
+  if (location.pooler) await checkPooler(pool, location.pooler, warn);
   if (location.migrationUrl) await migrateAsOwner(database, location.migrationUrl.reveal(), migrations);
   // In production the role that makes a table would own it, so the application's role never does.
   else if (production) await requireMigrated(database, migrations);
   else await migrate(pool, migrations);
+}
+
+async function checkPooler(
+  pool: pg.Pool,
+  { directUrl }: { directUrl?: SecretText },
+  warn: (text: string) => void,
+): Promise<void> {
+  const doubts = [
+    await missingRoleSettings(pool),
+    directUrl
+      ? await checkDirectUrl(pool, directUrl.reveal())
+      : 'Without DATABASE_DIRECT_URL this node learns of changed keys by looking, every few seconds.',
+  ];
+  for (const doubt of doubts) if (doubt) warn(doubt);
 }
 
 async function requireMigrated({ pool }: Database, migrations: string): Promise<void> {

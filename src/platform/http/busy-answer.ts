@@ -37,3 +37,17 @@ export function answerBusy(req: IncomingMessage, res: ServerResponse, { isProgra
   });
   res.end(req.method === 'HEAD' ? undefined : body);
 }
+
+const TOO_SLOW = 'The request took too long to arrive.\n';
+
+/** To who has not sent the whole request by now: no want of room of ours. @see RFC 9110 15.5.9 */
+export function answerTooSlow(res: ServerResponse): void {
+  res.writeHead(408, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': Buffer.byteLength(TOO_SLOW),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    Connection: 'close',
+  });
+  res.end(TOO_SLOW);
+}

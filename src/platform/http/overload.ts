@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { type BoundedLog, createBoundedLog } from '../bounded-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
-import { answerBusy } from './busy-answer.ts';
+import { answerBusy, answerTooSlow } from './busy-answer.ts';
 
 export interface OverloadOptions {
   /** Requests in progress at once. */
@@ -33,6 +33,8 @@ const DEADLINE = 10_000;
 const SLOW = 1_000;
 const SWEEP = 500;
 const SAMPLE = 50;
+/** Bodies on their way, for each request that there is room for: they wait at no cost but their memory, 64 KiB at most. */
+const ARRIVING = 8;
 /** So few are taken however late the event loop comes: then it is not they who make it late. */
 const ALWAYS_TAKEN = 16;
 
@@ -45,11 +47,12 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
   const { isSpared, isForPrograms, isDatabaseAway = () => false, onSlow, onEnd, metrics, logger } = options;
   const { deadline = DEADLINE } = options;
   const mayLog: BoundedLog = createBoundedLog({ lines: 1, period: 10_000 });
-  const inProgress = new Map<ServerResponse, { req: IncomingMessage; since: number }>();
+  const inProgress = new Map<ServerResponse, { req: IncomingMessage; since: number; isArriving: boolean }>();
   /** Whose body is still on its way: who sends slowly takes nobody's place. */
   let arriving = 0;
   const lateness = measureLateness(() => inProgress.size - arriving > ALWAYS_TAKEN);
   let sweeping: NodeJS.Timeout | undefined;
+  let swept = 0;
 
   const count = metrics.counter('daemun_requests_shed_total', 'Requests refused by 503 for want of room.', ['reason']);
   for (const reason of SHED_REASONS) count({ reason }, 0);
@@ -61,9 +64,10 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
     'sum',
   );
 
-  function reasonToShed(): ShedReason | undefined {
+  function reasonToShed({ method }: IncomingMessage): ShedReason | undefined {
     const working = inProgress.size - arriving;
     if (working >= options.requests) return 'requests';
+    if (method === 'POST' && arriving >= ARRIVING * options.requests) return 'requests';
     if (working > ALWAYS_TAKEN && lateness.current() > options.delay) return 'event_loop';
     return undefined;
   }
@@ -78,10 +82,17 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
   /** Those who came first are first in the map. */
   function sweep(): void {
     const now = performance.now();
+    // Then what has arrived may wait to be read: whoever sent it was not slow, we were.
+    const wasAway = now - swept > 3 * SWEEP;
+    swept = now;
     const [oldest] = inProgress.values();
     if (oldest && now - oldest.since > SLOW) onSlow?.();
-    for (const [res, { req, since }] of inProgress) {
+    for (const [res, { req, since, isArriving }] of inProgress) {
       if (now - since < deadline) break;
+      if (isArriving) {
+        if (!res.headersSent && !wasAway) answerTooSlow(res);
+        continue;
+      }
       inProgress.delete(res);
       if (res.headersSent) continue;
       shed(req, res, pathOf(req), 'deadline');
@@ -93,17 +104,18 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
   }
 
   function take(req: IncomingMessage, res: ServerResponse): void {
-    inProgress.set(res, { req, since: performance.now() });
-    sweeping ??= setInterval(sweep, SWEEP).unref();
-    let settle = () => {};
-    if (req.method === 'POST') {
-      arriving += 1;
-      settle = () => {
-        arriving -= 1;
-        settle = () => {};
-      };
-      req.once('end', () => settle());
+    const entry = { req, since: performance.now(), isArriving: req.method === 'POST' };
+    inProgress.set(res, entry);
+    if (!sweeping) {
+      swept = entry.since;
+      sweeping = setInterval(sweep, SWEEP).unref();
     }
+    if (entry.isArriving) arriving += 1;
+    const settle = () => {
+      if (entry.isArriving) arriving -= 1;
+      entry.isArriving = false;
+    };
+    if (entry.isArriving) req.once('end', settle);
     res.once('close', () => {
       settle();
       inProgress.delete(res);
@@ -115,7 +127,7 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
   return (req, res) => {
     const path = pathOf(req);
     if (isSpared(path)) return listener(req, res);
-    const reason = reasonToShed() ?? (isForPrograms(path) && isDatabaseAway() ? 'database' : undefined);
+    const reason = reasonToShed(req) ?? (isForPrograms(path) && isDatabaseAway() ? 'database' : undefined);
     if (reason) return shed(req, res, path, reason);
     take(req, res);
     listener(req, res);

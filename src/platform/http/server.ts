@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** A whole request, body included, must have arrived by then. */
@@ -10,6 +10,8 @@ const LOOK_INTERVAL = 1_000;
 const KEEP_ALIVE_TIMEOUT = 65_000;
 const DRAIN_TIMEOUT = 25_000;
 const IDLE_CHECK = 100;
+/** How long a connection on which nobody has asked for anything yet may still do so when everything ends. */
+const SILENCE = 3_000;
 /** How long a connection that was refused may still send. */
 const LINGER = 1_000;
 
@@ -24,6 +26,7 @@ export interface HttpServer {
 
 export function createHttpServer(listener: RequestListener): HttpServer {
   const answering = new Set<ServerResponse>();
+  const connections = new Set<Socket>();
   let keepsAlive = true;
   const server = createServer(
     {
@@ -40,11 +43,20 @@ export function createHttpServer(listener: RequestListener): HttpServer {
     },
   );
   server.on('clientError', refuse);
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
 
   function endKeepAlive(): void {
     keepsAlive = false;
     // Node says `Connection: close` for them, unless they have begun.
     for (const res of answering) res.shouldKeepAlive = false;
+  }
+
+  function endSilent(): void {
+    const busy = new Set([...answering].map(({ socket }) => socket));
+    for (const socket of connections) if (!busy.has(socket)) socket.destroy();
   }
 
   return {
@@ -56,13 +68,15 @@ export function createHttpServer(listener: RequestListener): HttpServer {
       }),
     close() {
       endKeepAlive();
-      return server.listening ? drain(server) : Promise.resolve();
+      return server.listening ? drain(server, endSilent) : Promise.resolve();
     },
   };
 }
 
-async function drain(server: Server): Promise<void> {
+/** `endSilent`: what Node takes for busy because it may become a request, whose timeouts end with the listening. */
+async function drain(server: Server, endSilent: () => void): Promise<void> {
   const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_TIMEOUT);
+  const silence = setTimeout(endSilent, SILENCE);
   // A connection that was busy becomes idle once its request is answered, and would be kept for the next one.
   const tidying = setInterval(() => server.closeIdleConnections(), IDLE_CHECK);
   await new Promise<void>((resolve) => {
@@ -70,6 +84,7 @@ async function drain(server: Server): Promise<void> {
     server.closeIdleConnections();
   });
   clearTimeout(impatience);
+  clearTimeout(silence);
   clearInterval(tidying);
 }
 

@@ -1,4 +1,4 @@
-import type { DeliveryOutcome, EffectHandler } from '../outbox/effect.ts';
+import type { EffectHandler } from '../outbox/effect.ts';
 import type { RateLimiter } from '../rate-limits.ts';
 import type { SecretText } from '../secret-text.ts';
 import { headerText, isOneAddress, type MailSender, messageId } from './envelope.ts';
@@ -34,14 +34,30 @@ const ABOUT_THE_MESSAGE = new Set(['EENVELOPE', 'EMESSAGE']);
 interface SmtpError extends Error {
   code?: string;
   responseCode?: number;
+  /** What was said before that. */
+  command?: string;
   /** What the server said last. */
   response?: string;
 }
 
-/** Hands mail to one server over a connection of its own. The library is loaded with the first message. */
-export function createSmtpDelivery({ server, from, limit, ca, timeouts = TIMEOUTS }: SmtpOptions): EffectHandler {
-  let transport: ReturnType<typeof open> | undefined;
+export interface SmtpMessage {
+  /** The same whenever it is sent again. */
+  id: string;
+  /** One address. */
+  to: string;
+  subject: string;
+  text: string;
+  date: Date;
+}
 
+/** What the server said, or why it was not reached. */
+export type SmtpAnswer =
+  | { kind: 'delivered'; response: string }
+  /** `refused`: for good. */
+  | { kind: 'failed' | 'refused'; reason: string };
+
+/** Hands mail to one server over a connection of its own. The library is loaded with the first message. */
+export function createSmtpClient({ server, from, ca, timeouts = TIMEOUTS }: Omit<SmtpOptions, 'limit'>) {
   async function open() {
     const { createTransport } = await import('nodemailer');
     const { host, port, tls, user, password } = server;
@@ -62,47 +78,57 @@ export function createSmtpDelivery({ server, from, limit, ca, timeouts = TIMEOUT
     });
   }
 
-  async function send(message: Parameters<Awaited<ReturnType<typeof open>>['sendMail']>[0]): Promise<DeliveryOutcome> {
-    try {
-      transport ??= open();
-      await (await transport).sendMail(message);
-      return { kind: 'delivered' };
-    } catch (thrown) {
-      const error = thrown as SmtpError;
-      const reason = error.response ?? error.message;
-      return { kind: isFinal(error) ? 'refused' : 'failed', reason };
-    }
-  }
+  let transport: Awaited<ReturnType<typeof open>> | undefined;
 
+  return {
+    async send({ id, to, subject, text, date }: SmtpMessage, signal: AbortSignal): Promise<SmtpAnswer> {
+      if (!isOneAddress(to)) return { kind: 'refused', reason: 'the recipient is not one e-mail address' };
+      try {
+        transport ??= await open();
+        const { response } = await transport.sendMail({
+          from: { name: from.name ?? '', address: from.address },
+          to: { name: '', address: to },
+          envelope: { from: from.address, to: [to] },
+          subject: headerText(subject),
+          text,
+          messageId: messageId(id, from),
+          date,
+          // RFC 3834: nobody's absence note is wanted.
+          headers: { 'Auto-Submitted': 'auto-generated' },
+          signal,
+        });
+        return { kind: 'delivered', response };
+      } catch (thrown) {
+        const error = thrown as SmtpError;
+        const reason = error.response ?? error.message;
+        return { kind: isFinal(error) ? 'refused' : 'failed', reason };
+      }
+    },
+  };
+}
+
+/** Delivers the effects of `outgoing-mail.ts`. */
+export function createSmtpDelivery({ limit, ...options }: SmtpOptions): EffectHandler {
+  const client = createSmtpClient(options);
   return {
     async deliver({ id, target, payload, createdAt }, signal) {
       const { subject, text } = payload as MailPayload;
-      if (!isOneAddress(target)) return { kind: 'refused', reason: 'the recipient is not one e-mail address' };
-      const key = target.toLowerCase();
+      const key = String(target).toLowerCase();
       const decision = await limit?.take(key);
       if (decision?.allowed === false) {
         return { kind: 'delayed', seconds: decision.retryAfter, reason: 'too many messages to this recipient' };
       }
-      const outcome = await send({
-        from: { name: from.name ?? '', address: from.address },
-        to: { name: '', address: target },
-        envelope: { from: from.address, to: [target] },
-        subject: headerText(subject),
-        text,
-        messageId: messageId(id, from),
-        date: createdAt,
-        // RFC 3834: nobody's absence note is wanted.
-        headers: { 'Auto-Submitted': 'auto-generated' },
-        signal,
-      });
-      if (outcome.kind !== 'delivered') await limit?.giveBack(key);
-      return outcome;
+      const answer = await client.send({ id, to: target, subject, text, date: createdAt }, signal);
+      if (answer.kind === 'delivered') return { kind: 'delivered' };
+      await limit?.giveBack(key);
+      return answer;
     },
   };
 }
 
 /** A permanent answer (RFC 5321 4.2.1) to the message itself. */
-function isFinal({ code, responseCode }: SmtpError): boolean {
-  if (!ABOUT_THE_MESSAGE.has(code ?? '')) return false;
+function isFinal({ code, responseCode, command }: SmtpError): boolean {
+  // Whom we may send as is a matter of MAIL_FROM and of the server's settings.
+  if (!ABOUT_THE_MESSAGE.has(code ?? '') || command === 'MAIL FROM') return false;
   return responseCode === undefined || (responseCode >= 500 && !ABOUT_US.has(responseCode));
 }

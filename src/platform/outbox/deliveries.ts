@@ -60,17 +60,20 @@ export function startDeliveries(options: DeliveriesOptions): Deliveries {
   let stopped = false;
   let failing = false;
   let timer: NodeJS.Timeout | undefined;
+  let plannedFor = Number.POSITIVE_INFINITY;
   let looking: Promise<void> | undefined;
   let eager: number[] = [];
 
   function plan(milliseconds: number): void {
     clearTimeout(timer);
+    plannedFor = performance.now() + milliseconds;
     if (!stopped) timer = setTimeout(look, milliseconds).unref();
   }
 
   function look(): void {
     if (looking || stopped) return;
     clearTimeout(timer);
+    plannedFor = Number.POSITIVE_INFINITY;
     looking = takeWhatIsDue().then((found) => {
       looking = undefined;
       // With every place taken, the first that is free looks again.
@@ -81,12 +84,11 @@ export function startDeliveries(options: DeliveriesOptions): Deliveries {
   /** Whether there may be more. */
   async function takeWhatIsDue(): Promise<boolean> {
     try {
-      await figures.refresh();
-      if (kinds.length === 0) return false;
       const free = concurrency - running.size;
-      const taken = await claims.take(kinds, free, lease);
-      failing = false;
+      const taken = kinds.length > 0 ? await claims.take(kinds, free, lease) : [];
       for (const claim of taken) start(claim);
+      await figures.refresh();
+      failing = false;
       return taken.length === free;
     } catch (error) {
       // A database that is away is everybody's trouble: once is enough here.
@@ -105,9 +107,7 @@ export function startDeliveries(options: DeliveriesOptions): Deliveries {
   }
 
   async function deliver(claim: Claim): Promise<void> {
-    const outcome: DeliveryOutcome | { kind: 'expired' } = claim.isExpired
-      ? { kind: 'expired' }
-      : await tryToDeliver(claim, interruption.signal);
+    const outcome = decided(claim) ?? (await tryToDeliver(claim, interruption.signal));
     const label = await persistently(() => report(claim, outcome)).catch((error) => {
       logger.error({ error, ...about(claim) }, 'what came of a delivery could not be written down; it is tried again');
       return 'unrecorded';
@@ -146,7 +146,8 @@ export function startDeliveries(options: DeliveriesOptions): Deliveries {
 
   options.outbox.onAdd(() => {
     eager = [...EAGER];
-    if (!looking) plan(eager.shift()!);
+    // Where many are added, each of them would put off a look that is planned.
+    if (!looking && plannedFor > performance.now() + EAGER[0]!) plan(eager.shift()!);
   });
   look();
 
@@ -160,6 +161,13 @@ export function startDeliveries(options: DeliveriesOptions): Deliveries {
       clearTimeout(patience);
     },
   };
+}
+
+/** What needs no try. Of what ended whoever tried it nobody wrote down what came of it, so that it would be tried for ever. */
+function decided({ isExpired, tries, triesAllowed }: Claim): DeliveryOutcome | { kind: 'expired' } | undefined {
+  if (isExpired) return { kind: 'expired' };
+  if (tries <= triesAllowed) return undefined;
+  return { kind: 'failed', reason: 'none of those who tried it said what came of it' };
 }
 
 /** Without the address: logs go further than the delivery log. */

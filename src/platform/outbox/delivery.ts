@@ -46,7 +46,7 @@ function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<
 }
 
 /** Other people's words go into a log that is read on terminals, and may quote what we sent: a link is worth an account. */
-function presentable(reason: string): string {
+export function presentable(reason: string): string {
   return reason
     .replace(/\bhttps?:[^\s]*/gi, '[link]')
     .replace(/[\p{Cc}\s]+/gu, ' ')

@@ -26,18 +26,12 @@ export async function insertEffect(tx: Transaction, row: EffectRow): Promise<voi
 
 /** Who took one has it until `due_at`. */
 const COLUMNS = `id, kind, target, summary, tries, created_at, due_at, expires_at, delivered_at, died_at, last_error,
-  sealed IS NOT NULL AS has_payload, due_at > now() AND taken_at IS NOT NULL AS is_taken`;
+  sealed IS NOT NULL AND COALESCE(expires_at > now(), true) AS can_be_retried, due_at > now() AND taken_at IS NOT NULL AS is_taken`;
 
 const LIST = `SELECT ${COLUMNS} FROM outbox_effects
   WHERE ($1::text IS NULL OR id < $1) AND (NOT $2::bool OR died_at IS NOT NULL) ORDER BY id DESC LIMIT $3`;
 
 const FIND = `SELECT ${COLUMNS} FROM outbox_effects WHERE id = $1`;
-
-/** Not while somebody has it, and not what is erased. */
-const RETRY = `UPDATE outbox_effects
-  SET due_at = now(), died_at = NULL, tries_allowed = GREATEST(tries_allowed, tries + $2::int)
-  WHERE id = $1 AND delivered_at IS NULL AND sealed IS NOT NULL
-    AND (died_at IS NOT NULL OR taken_at IS NULL OR due_at <= now())`;
 
 interface LogRow {
   id: string;
@@ -51,7 +45,7 @@ interface LogRow {
   delivered_at: Date | null;
   died_at: Date | null;
   last_error: string | null;
-  has_payload: boolean;
+  can_be_retried: boolean;
   is_taken: boolean | null;
 }
 
@@ -73,8 +67,15 @@ export async function findEffect(pool: Pool, id: string): Promise<LoggedEffect |
   return rows[0] && toLogged(rows[0]);
 }
 
-export async function retryEffect(pool: Pool, id: string, tries: number): Promise<boolean> {
-  return (await pool.query(RETRY, [id, tries])).rowCount === 1;
+/** Not while somebody has it, and not what is erased or about to be. Its kind. */
+export async function retryEffect(tx: Transaction, id: string, tries: number): Promise<string | undefined> {
+  const [row] = await tx.$queryRaw<{ kind: string }[]>`
+    UPDATE outbox_effects
+    SET due_at = now(), died_at = NULL, tries_allowed = GREATEST(tries_allowed, tries + ${tries}::int)
+    WHERE id = ${id} AND delivered_at IS NULL AND sealed IS NOT NULL AND COALESCE(expires_at > now(), true)
+      AND (died_at IS NOT NULL OR taken_at IS NULL OR due_at <= now())
+    RETURNING kind`;
+  return row?.kind;
 }
 
 function toLogged(row: LogRow): LoggedEffect {
@@ -91,7 +92,7 @@ function toLogged(row: LogRow): LoggedEffect {
     ...(row.delivered_at && { deliveredAt: row.delivered_at }),
     ...(row.died_at && { diedAt: row.died_at }),
     ...(row.last_error && { lastError: row.last_error }),
-    canBeRetried: row.has_payload,
+    canBeRetried: row.can_be_retried,
   };
 }
 

@@ -18,18 +18,20 @@ export interface Outbox {
   /** Newest first. */
   list(query: LogQuery): Promise<LoggedEffect[]>;
   find(id: string): Promise<LoggedEffect | undefined>;
-  /** Lets a dead one live again, and one that waits not wait any longer. */
-  retry(id: string): Promise<'done' | 'not_found' | 'delivered' | 'erased' | 'delivering'>;
+  /** Lets a dead one live again, and one that waits not wait any longer. `record`: what else is written in the same transaction. */
+  retry(id: string, record?: RecordRetry): Promise<'done' | 'not_found' | 'delivered' | 'erased' | 'delivering'>;
   /** Calls `listener` when something was added here, before it is committed. */
   onAdd(listener: () => void): void;
 }
 
+export type RecordRetry = (tx: Transaction, effect: Pick<LoggedEffect, 'id' | 'kind'>) => Promise<void>;
+
 export interface OutboxOptions {
-  database: Pick<Database, 'pool'>;
+  database: Pick<Database, 'pool' | 'prisma'>;
   encryption: PayloadEncryption;
 }
 
-export function createOutbox({ database: { pool }, encryption }: OutboxOptions): Outbox {
+export function createOutbox({ database: { pool, prisma }, encryption }: OutboxOptions): Outbox {
   const listeners: (() => void)[] = [];
   return {
     async add(tx, { kind, target, summary, payload, usefulFor }) {
@@ -48,8 +50,13 @@ export function createOutbox({ database: { pool }, encryption }: OutboxOptions):
     },
     list: (query) => listEffects(pool, query),
     find: (id) => findEffect(pool, id),
-    async retry(id) {
-      if (await retryEffect(pool, id, TRIES)) {
+    async retry(id, record) {
+      const isRetried = await prisma.$transaction(async (tx) => {
+        const kind = await retryEffect(tx, id, TRIES);
+        if (kind !== undefined) await record?.(tx, { id, kind });
+        return kind !== undefined;
+      });
+      if (isRetried) {
         for (const listener of listeners) listener();
         return 'done';
       }

@@ -29,7 +29,7 @@ export interface Tracing {
   readonly isOn: boolean;
   /** Runs `work` in the span of a request, which it ends. */
   serve(request: RequestSpan, work: (span: OpenSpan) => void): void;
-  /** A part of what goes on now, in which nothing else begins. */
+  /** A part of what goes on now, in which nothing else begins; outside of everything it is nothing. */
   begin(kind: SpanKind, name: string, attributes: SpanAttributes): OpenSpan;
   /** A part of what goes on now. */
   span<Result>(kind: SpanKind, name: string, attributes: SpanAttributes, work: () => Promise<Result>): Promise<Result>;
@@ -39,11 +39,13 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
+const NOTHING: OpenSpan = { end() {} };
+
 /** Where nobody looks: the library is not even loaded. */
 export const noTracing: Tracing = {
   isOn: false,
-  serve: (_request, work) => work({ end() {} }),
-  begin: () => ({ end() {} }),
+  serve: (_request, work) => work(NOTHING),
+  begin: () => NOTHING,
   span: (_kind, _name, _attributes, work) => work(),
   bind: (callback) => callback,
   close: async () => {},
@@ -92,7 +94,9 @@ function tracingOver({ trace, ROOT_CONTEXT, SpanKind, SpanStatusCode }: Api, exp
       contexts.with(trace.setSpan(parent, span), () => work(opened(span)));
     },
 
-    begin: (kind, name, attributes) => opened(start(kind, name, attributes).span),
+    // Background work asks for something every second: each question would be a trace of its own.
+    begin: (kind, name, attributes) =>
+      trace.getSpan(contexts.active()) ? opened(start(kind, name, attributes).span) : NOTHING,
 
     async span(kind, name, attributes, work) {
       const { span, within } = start(kind, name, attributes);

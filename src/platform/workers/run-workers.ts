@@ -1,9 +1,9 @@
 import { metricsListener } from '../http/metrics-server.ts';
 import { createHttpServer } from '../http/server.ts';
-import { createMetricsOfWorkers } from '../metrics.ts';
 import { explainFailure } from '../run-service.ts';
 import type { SecretText } from '../secret-text.ts';
-import { createSupervisor } from './supervisor.ts';
+import { createMetricsOfWorkers } from './metrics-of-workers.ts';
+import { createSupervisor, type Supervisor } from './supervisor.ts';
 
 export interface RunWorkersOptions {
   count: number;
@@ -11,6 +11,8 @@ export interface RunWorkersOptions {
   script: string;
   /** Milliseconds that a worker may take to end. */
   stopPatience: number;
+  /** Milliseconds for a worker to say that it is there; one that does not for six times that is killed. */
+  answered?: number;
   metrics?: { host: string; port: number; token?: SecretText };
 }
 
@@ -18,9 +20,9 @@ export interface RunWorkersOptions {
  * The life of the process above the workers: starts them, tells what they tell, replaces those that end, answers for all of them
  * where figures are read, and waits for them when it is stopped. SIGHUP replaces them one by one.
  */
-export async function runWorkers({ count, script, stopPatience, metrics }: RunWorkersOptions): Promise<void> {
+export async function runWorkers({ count, script, stopPatience, answered, metrics }: RunWorkersOptions): Promise<void> {
   const warn = (text: string) => void process.stderr.write(`${text}\n`);
-  const supervisor = createSupervisor({ count, script, stopPatience, warn });
+  const supervisor = createSupervisor({ count, script, stopPatience, answered, warn });
   let isStopping = false;
   // Before the first worker starts: nobody else would end it.
   const stop = () => {
@@ -36,7 +38,7 @@ export async function runWorkers({ count, script, stopPatience, metrics }: RunWo
   process.on('SIGHUP', () => void supervisor.replaceAll());
   try {
     const text = await supervisor.start();
-    if (metrics) await tellFigures(metrics, supervisor.figures);
+    if (metrics) await serveFigures(metrics, supervisor);
     process.stdout.write(`${text}\n`);
     await supervisor.hopeless;
   } catch (error) {
@@ -48,10 +50,10 @@ export async function runWorkers({ count, script, stopPatience, metrics }: RunWo
   }
 }
 
-async function tellFigures(
+async function serveFigures(
   { host, port, token }: NonNullable<RunWorkersOptions['metrics']>,
-  figures: () => { ready: number; restarts: number },
+  supervisor: Supervisor,
 ): Promise<void> {
-  const metrics = await createMetricsOfWorkers(figures);
+  const metrics = await createMetricsOfWorkers(supervisor);
   await createHttpServer(metricsListener({ metrics, ...(token && { token }) })).listen({ host, port });
 }

@@ -1,5 +1,10 @@
 import cluster from 'node:cluster';
-import { isReady, type WorkerMessage } from './messages.ts';
+import { isMessage, type WorkerFigures, type WorkerMessage } from './messages.ts';
+
+/** Milliseconds for an answer to a question. */
+const ANSWERED = 5_000;
+/** Questions in a row without an answer, after which it is killed: half a minute in which it did nothing at all. */
+const UNANSWERED = 6;
 
 export interface RunningWorker {
   pid: number | undefined;
@@ -11,6 +16,9 @@ export interface RunningWorker {
   /** Lets it finish what it has begun; after `patience` milliseconds it is killed. */
   stop(how: { patience: number; isReplaced: boolean }): Promise<WorkerEnd>;
   kill(): void;
+  /** What it counts, or last said when it does not answer; undefined when it never did. */
+  figures(): Promise<WorkerFigures | undefined>;
+  lastFigures(): WorkerFigures | undefined;
 }
 
 export interface WorkerEnd {
@@ -21,8 +29,11 @@ export interface WorkerEnd {
   served: number;
 }
 
-/** Starts one more process of what `cluster.setupPrimary` names. */
-export function startWorker(): RunningWorker {
+/**
+ * Starts one more process of what `cluster.setupPrimary` names. `warn` is told when it hangs; then it is killed: round robin gives it
+ * nothing new, but those whose connections it has would wait for ever, and nobody else would notice.
+ */
+export function startWorker(warn: (text: string) => void, answered = ANSWERED): RunningWorker {
   const worker = cluster.fork();
   let readyAt: number | undefined;
   const ended = new Promise<WorkerEnd>((resolve) => {
@@ -36,7 +47,7 @@ export function startWorker(): RunningWorker {
   });
   const ready = new Promise<string>((resolve, reject) => {
     worker.on('message', (message: unknown) => {
-      if (!isReady(message)) return;
+      if (!isMessage(message, 'ready')) return;
       readyAt ??= performance.now();
       resolve(message.text);
     });
@@ -44,7 +55,50 @@ export function startWorker(): RunningWorker {
   });
   ready.catch(() => {});
   const kill = () => void worker.process.kill('SIGKILL');
+
+  let asked = 0;
+  let last: WorkerFigures | undefined;
+  const answers = new Map<number, () => void>();
+  worker.on('message', (message: unknown) => {
+    if (!isMessage(message, 'answer')) return;
+    last = message.figures ?? last;
+    answers.get(message.number)?.();
+  });
+
+  /** Whether it answered. */
+  async function ask(withFigures: boolean): Promise<boolean> {
+    if (readyAt === undefined || !worker.isConnected()) return false;
+    asked += 1;
+    const number = asked;
+    const answer = new Promise<boolean>((resolve) => {
+      const impatience = setTimeout(resolve, answered, false);
+      answers.set(number, () => {
+        clearTimeout(impatience);
+        resolve(true);
+      });
+    });
+    worker.send({ daemun: 'ask', number, withFigures } satisfies WorkerMessage, () => {});
+    return answer.finally(() => answers.delete(number));
+  }
+
+  // Counted and not measured: a machine that slept is no reason.
+  let unanswered = 0;
+  const pulse = setInterval(async () => {
+    if (readyAt === undefined || !worker.isConnected()) return;
+    unanswered = (await ask(false)) ? 0 : unanswered + 1;
+    if (unanswered < UNANSWERED) return;
+    clearInterval(pulse);
+    warn(`Worker ${worker.process.pid} does not answer and is killed.`);
+    kill();
+  }, answered).unref();
+  void ended.then(() => clearInterval(pulse));
+
   return {
+    lastFigures: () => last,
+    async figures() {
+      await ask(true);
+      return last;
+    },
     pid: worker.process.pid,
     ready,
     isReady: () => readyAt !== undefined && !worker.isDead(),

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import { setTimeout as pause } from 'node:timers/promises';
 import { OperatorError } from '../operator-error.ts';
+import type { WorkerFigures } from './messages.ts';
 import { type RunningWorker, startWorker } from './running-worker.ts';
 
 /** Milliseconds of service after which an end is an accident and not a sign that it cannot work. */
@@ -16,6 +17,8 @@ export interface SupervisorOptions {
   script: string;
   /** Milliseconds for a worker to end. */
   stopPatience: number;
+  /** Milliseconds for a worker to say that it is there. */
+  answered?: number;
   warn(text: string): void;
 }
 
@@ -24,31 +27,43 @@ export interface Supervisor {
   start(): Promise<string>;
   /** Rejects when there is no hope left. */
   hopeless: Promise<never>;
-  /** Puts new processes in the place of the old ones, one by one: each goes when its successor answers. */
+  /** Puts new processes in the place of the old ones, one by one: each goes when its successor answers. Asked meanwhile, it goes round again. */
   replaceAll(): Promise<void>;
   /** The highest exit code. */
   stop(): Promise<number>;
   killAll(): void;
   figures(): { ready: number; restarts: number };
+  /** What each worker counts, those included that ended since this was asked last. */
+  figuresOfWorkers(): Promise<{ present: WorkerFigures[]; ended: WorkerFigures[] }>;
 }
 
 /** Keeps a number of processes running that share one port, by round robin. */
-export function createSupervisor({ count, script, stopPatience, warn }: SupervisorOptions): Supervisor {
+export function createSupervisor({ count, script, stopPatience, answered, warn }: SupervisorOptions): Supervisor {
   const places: (RunningWorker | undefined)[] = Array.from({ length: count });
   const leaving = new Set<RunningWorker>();
+  let last: WorkerFigures[] = [];
   const alarm = new AbortController();
   let failures = 0;
   let restarts = 0;
   let replacing: Promise<void> | undefined;
+  let isAskedAgain = false;
   let giveUp!: (error: Error) => void;
   const hopeless = new Promise<never>((_, reject) => {
     giveUp = reject;
   });
   hopeless.catch(() => {});
+  let begin!: () => void;
+  const started = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
   const isStopping = () => alarm.signal.aborted;
 
   function launch(): RunningWorker {
-    const worker = startWorker();
+    const worker = startWorker(warn, answered);
+    void worker.ended.then(() => {
+      const figures = worker.lastFigures();
+      if (figures) last.push(figures);
+    });
     worker.ready.then(
       () => {
         failures = 0;
@@ -95,7 +110,9 @@ export function createSupervisor({ count, script, stopPatience, warn }: Supervis
     try {
       await successor.ready;
     } catch (error) {
-      warn(`A new worker did not start (${(error as Error).message}): the rest are left as they are.`);
+      if (!isStopping()) {
+        warn(`A new worker did not start (${(error as Error).message}): the rest are left as they are.`);
+      }
       return false;
     } finally {
       leaving.delete(successor);
@@ -104,6 +121,18 @@ export function createSupervisor({ count, script, stopPatience, warn }: Supervis
     places[place] = successor;
     if (old) await stopOne(old, true);
     return !isStopping();
+  }
+
+  async function replaceWhileAsked(): Promise<void> {
+    // A database may be prepared just now, and its end would be taken for a start that failed.
+    await started;
+    while (isAskedAgain) {
+      isAskedAgain = false;
+      for (const place of places.keys()) {
+        if (isStopping()) return;
+        if (!(await replaceOne(place))) break;
+      }
+    }
   }
 
   return {
@@ -121,13 +150,14 @@ export function createSupervisor({ count, script, stopPatience, warn }: Supervis
         throw new OperatorError('The first worker did not start.', cause);
       }
       for (const place of places.keys()) void keep(place);
+      begin();
       await Promise.allSettled(places.map((worker) => worker?.ready));
       return text;
     },
     replaceAll() {
-      replacing ??= (async () => {
-        for (const place of places.keys()) if (isStopping() || !(await replaceOne(place))) return;
-      })().finally(() => {
+      // What changed since is not known to those that were replaced already.
+      isAskedAgain = true;
+      replacing ??= replaceWhileAsked().finally(() => {
         replacing = undefined;
       });
       return replacing;
@@ -139,6 +169,18 @@ export function createSupervisor({ count, script, stopPatience, warn }: Supervis
     },
     killAll() {
       for (const worker of [...places, ...leaving]) worker?.kill();
+    },
+    async figuresOfWorkers() {
+      const all = [...places, ...leaving].filter((worker) => worker !== undefined);
+      const present = await Promise.all(all.map(async (worker) => ({ worker, figures: await worker.figures() })));
+      // One that ended meanwhile is among the ended.
+      const ended = last;
+      last = [];
+      const isEnded = new Set(ended);
+      return {
+        present: present.flatMap(({ figures }) => (figures && !isEnded.has(figures) ? [figures] : [])),
+        ended,
+      };
     },
     figures: () => ({ ready: places.filter((worker) => worker?.isReady()).length, restarts }),
   };

@@ -7,9 +7,13 @@ import { SecretText } from '../../../src/platform/secret-text.ts';
 import { at, leavesOutRedis, type RedisServer, startRedis, until } from '../../support/redis.ts';
 
 const logged: string[] = [];
+const told: { code?: string }[] = [];
 const logger = {
   info: (text: unknown) => void logged.push(String(text)),
-  warn: (_: unknown, text?: string) => void logged.push(String(text)),
+  warn(about: unknown, text?: string) {
+    told.push(about as { code?: string });
+    logged.push(String(text));
+  },
 };
 const secret = randomBytes(32);
 const opened: RedisAccelerator[] = [];
@@ -107,6 +111,20 @@ test('pauses before another attempt are drawn from a growing range, so that node
     expect(logged).toEqual(['Redis cannot be reached: this node goes on without it']);
   });
 
+  test('one who leaves while it is away leaves no timer that would keep a command from ending', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const gone = await startRedis();
+    const nodes = at(gone);
+    const before = timers();
+    const leaving = [1, 2, 3].map(() => open({ ...settings, nodes }));
+    await until(() => leaving.every(({ isAlone }) => !isAlone));
+    await gone.close();
+    await until(() => leaving.every(({ isAlone }) => isAlone));
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    for (const accelerator of leaving) await accelerator.close();
+    expect(timers()).toBeLessThanOrEqual(before);
+  });
+
   test('one who leaves before it was reached leaves nothing behind', async () => {
     const connected = async () => Number(/connected_clients:(\d+)/.exec(await server.ask('INFO', 'clients'))![1]);
     await until(async () => (await connected()) === 1);
@@ -135,8 +153,11 @@ test('pauses before another attempt are drawn from a growing range, so that node
       const nodes = at(guarded);
       const known = open({ mode: 'single', nodes, tls: false, password: new SecretText('right') });
       await until(() => !known.isAlone);
+      told.splice(0);
       const wrong = open({ mode: 'single', nodes, tls: false, password: new SecretText('wrong') });
       const cache = newCache(wrong);
+      // Whoever runs the service is told what Redis said, by the word that names it.
+      await until(() => told.some(({ code }) => code === 'WRONGPASS'));
       const end = Date.now() + 1_000;
       for (let key = 0; Date.now() < end; key++) {
         expect(await cache.find(`${key}`)).toBe(`read ${key}`);

@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { openPreparedDatabase } from '../../../src/platform/database/prepare.ts';
+import { SecretText } from '../../../src/platform/secret-text.ts';
 import type { Services } from '../../../src/services.ts';
 import { createEmptyDatabase } from '../../support/database.ts';
 import { findProgram, openBeside, populate, signInAndRefresh, until } from '../../support/deployed-service.ts';
@@ -49,6 +51,40 @@ behindPgbouncer('behind PgBouncer in transaction mode', () => {
     const { code, error } = await start({ ...unaware, PORT: await freePort() }).ended;
     expect(code).toBe(1);
     expect(error).toMatch(/is a pooler that takes no settings for a session .*Set DATABASE_POOLER=transaction/);
+  });
+
+  describe('the address past the pooler', () => {
+    async function open(directUrl: string): Promise<string[]> {
+      const warnings: string[] = [];
+      const { close } = await openPreparedDatabase({
+        location: {
+          kind: 'postgresql',
+          url: new SecretText(pgbouncer.through(database.url)),
+          pooler: { directUrl: new SecretText(directUrl) },
+        },
+        production: false,
+        warn: (text) => warnings.push(text),
+      });
+      await close();
+      return warnings.filter((text) => text.includes('DATABASE_DIRECT_URL'));
+    }
+
+    test('is taken when it leads to the same database', async () => {
+      expect(await open(database.url)).toEqual([]);
+    });
+
+    test('is refused when it leads to another database, or to the pooler again', async () => {
+      const other = Object.assign(new URL(database.url), { pathname: '/postgres' }).href;
+      await expect(open(other)).rejects.toThrow(/DATABASE_DIRECT_URL .* hears nothing of the database of DATABASE_URL/);
+      await expect(open(pgbouncer.through(database.url))).rejects.toThrow(/DATABASE_DIRECT_URL .* hears nothing/);
+    });
+
+    test('does not keep a node from starting when nobody answers there, since it only makes things quicker', async () => {
+      const nobody = Object.assign(new URL(database.url), { hostname: '127.0.0.1', port: await freePort() }).href;
+      expect(await open(nobody)).toEqual([
+        expect.stringMatching(/cannot be reached \(ECONNREFUSED\).*looks every few seconds/),
+      ]);
+    });
   });
 
   describe('a node', () => {

@@ -114,6 +114,43 @@ test('who sends its body slowly takes no place', async () => {
   await until(async () => (await text()).includes('daemun_requests_in_progress 0'));
 });
 
+test('who never ends its body is told so, which is nobody’s overload', async () => {
+  await serve({ deadline: 1_000 }, (req, res) => {
+    req.resume();
+    req.on('end', () => res.end('served'));
+  });
+  const socket = connect(port, '127.0.0.1');
+  socket.write('POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345');
+  let answer = '';
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    answer += chunk;
+  });
+  await once(socket, 'close');
+  expect(answer).toMatch(/^HTTP\/1.1 408 /);
+  expect(answer).toMatch(/\r\nConnection: close\r\n/i);
+  expect(await text()).toContain('daemun_requests_shed_total{reason="deadline"} 0');
+  expect(lines).toEqual([]);
+  expect(await text()).toContain('daemun_requests_in_progress 0');
+});
+
+test('bodies on their way are many, and not without end: each of them is kept', async () => {
+  await serve({}, (req, res) => {
+    req.resume();
+    req.on('end', () => res.end('served'));
+  });
+  const sockets = Array.from({ length: 200 }, () => connect(port, '127.0.0.1'));
+  for (const socket of sockets) {
+    socket.write('POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345');
+    socket.on('error', () => {});
+  }
+  await until(async () => (await text()).includes('daemun_requests_in_progress 160'));
+  await until(async () => (await text()).includes('daemun_requests_shed_total{reason="requests"} 40'));
+  // What brings none is served.
+  expect((await ask('/token')).status).toBe(200);
+  for (const socket of sockets) socket.destroy();
+  await until(async () => (await text()).includes('daemun_requests_in_progress 0'));
+});
+
 test('an event loop that comes late time and again sheds what is more than a few, and only until it is on time again', async () => {
   const held: ServerResponse[] = [];
   await serve({ requests: 1000, delay: 100 }, (_req, res) => void held.push(res));

@@ -41,6 +41,24 @@ test('closing lets requests finish, takes no new ones, and does not wait for idl
   keepAlive.destroy();
 });
 
+test('closing does not wait for connections on which nobody asked for anything', async () => {
+  const server = createHttpServer((_req, res) => res.end('served'));
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  const sockets = ['', 'GET / HTTP/1.1\r\nHost: a\r\nX-Slow: '].map((head) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    if (head) socket.write(head);
+    return socket;
+  });
+  await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+  // They are all accepted before the next one is answered.
+  expect(await get(port, '/', new Agent())).toBe('served');
+  const start = performance.now();
+  await server.close();
+  // Against twenty-five seconds for what is being answered.
+  expect(performance.now() - start).toBeLessThan(15_000);
+}, 60_000);
+
 test('once keep-alive ends each answer closes its connection, also those that were under way', async () => {
   const held: ServerResponse[] = [];
   const server = createHttpServer((req, res) => void (req.url === '/slow' ? held.push(res) : res.end('quick')));

@@ -127,6 +127,14 @@ describe('what the server answers', () => {
   });
 });
 
+test.each([550, 553, 554])(
+  '%i to who sends it is about our settings: worth another try when they are mended',
+  async (code) => {
+    const server = await serve({ onMailFrom: (_address, _session, done) => done(answer(code, 'not from you')) });
+    expect(await send(mailServerAt(server.port))).toEqual({ kind: 'failed', reason: `${code} not from you` });
+  },
+);
+
 describe('a server that', () => {
   const timeouts = { connection: 300, greeting: 300, silence: 300 };
 

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import { createMetrics } from '../../../src/platform/metrics.ts';
 import { createOutboxCleanUp } from '../../../src/platform/outbox/clean-up.ts';
 import type { DeliveryOutcome, Effect } from '../../../src/platform/outbox/effect.ts';
 import { TRIES } from '../../../src/platform/outbox/outbox.ts';
@@ -129,6 +130,74 @@ test('after so many tries it is dead, listed as such, and lives again when someb
   expect(await node.outbox.retry('nothing')).toBe('not_found');
 });
 
+test('what whoever tried it never lived to report on is given up after as many tries, and not begun once more', async () => {
+  await node.close();
+  const id = await add(database, node.outbox);
+  // As after as many nodes that died of it.
+  await database.pool.query('UPDATE outbox_effects SET tries = $1, claims = $1, taken_at = now()', [TRIES]);
+  node = start();
+  const dead = await until(node.outbox, id, ({ state }) => state === 'dead');
+  expect(dead).toMatchObject({ lastError: 'none of those who tried it said what came of it', canBeRetried: true });
+  expect(seen).toEqual([]);
+  expect(await node.outbox.retry(id)).toBe('done');
+  await until(node.outbox, id, ({ state }) => state === 'delivered');
+});
+
+test('figures that cannot be had hold up no delivery', async () => {
+  await node.close();
+  const pool = {
+    query(...order: [string, unknown[]]) {
+      if (order[0].includes('AS waiting')) return Promise.reject(new Error('too slow'));
+      return database.pool.query(...order);
+    },
+  };
+  const metrics = await createMetrics();
+  const blind = startNode(
+    { ...database, pool: pool as never },
+    { letter: { deliver: async () => ({ kind: 'delivered' }) } },
+    { metrics },
+  );
+  try {
+    const id = await add(database, blind.outbox);
+    await until(blind.outbox, id, ({ state }) => state === 'delivered');
+  } finally {
+    await blind.close();
+  }
+});
+
+test('however often something is added, what is due is looked for meanwhile', async () => {
+  jest.useFakeTimers();
+  let looks = 0;
+  const pool = {
+    async query() {
+      looks += 1;
+      return { rows: [], rowCount: 0 };
+    },
+  };
+  let knock = () => {};
+  const outbox = {
+    onAdd(listener: () => void) {
+      knock = listener;
+    },
+  };
+  const handlers = { letter: { deliver: async () => ({ kind: 'delivered' as const }) } };
+  const busy = startNode({ ...database, pool: pool as never }, handlers, { interval: 3_600_000, outbox });
+  try {
+    await jest.advanceTimersByTimeAsync(10);
+    const before = looks;
+    for (let round = 0; round < 100; round++) {
+      knock();
+      await jest.advanceTimersByTimeAsync(10);
+    }
+    // Every 50 ms.
+    expect(looks - before).toBeGreaterThan(10);
+    expect(looks - before).toBeLessThanOrEqual(25);
+  } finally {
+    await busy.close();
+    jest.useRealTimers();
+  }
+});
+
 test('what is refused for good is dead at once, with the reason and no link in it', async () => {
   deliver = async () => ({ kind: 'refused', reason: `550 no such\r\nuser \u001b[31m ${LINK}` });
   const id = await add(database, node.outbox);
@@ -224,17 +293,23 @@ test('what is of no use any more is given up and erased, whether a node has a ha
   await node.close();
   const handled = await add(database, node.outbox, letter({ usefulFor: 60 }));
   const unhandled = await add(database, node.outbox, letter({ kind: 'webhook', usefulFor: 60 }));
+  const late = await add(database, node.outbox, letter({ kind: 'webhook', usefulFor: 60 }));
   const useful = await add(database, node.outbox, letter({ kind: 'webhook', usefulFor: 3600 }));
   await database.pool.query(`UPDATE outbox_effects SET expires_at = expires_at - interval '2 minutes'`);
   node = start();
   await until(node.outbox, handled, ({ state }) => state === 'dead');
+  // Also before it is erased.
+  await database.pool.query(
+    `UPDATE outbox_effects SET due_at = NULL, died_at = now() WHERE id = $1 AND sealed IS NOT NULL`,
+    [unhandled],
+  );
+  expect(await node.outbox.retry(unhandled)).toBe('erased');
   await createOutboxCleanUp(database)();
-  for (const id of [handled, unhandled]) {
-    expect(await node.outbox.find(id)).toMatchObject({
-      state: 'dead',
-      lastError: 'it was of no use any more',
-      canBeRetried: false,
-    });
+  for (const id of [handled, late]) {
+    expect((await node.outbox.find(id))?.lastError).toBe('it was of no use any more');
+  }
+  for (const id of [handled, unhandled, late]) {
+    expect(await node.outbox.find(id)).toMatchObject({ state: 'dead', canBeRetried: false });
     expect(await node.outbox.retry(id)).toBe('erased');
   }
   expect(await node.outbox.find(useful)).toMatchObject({ state: 'waiting' });

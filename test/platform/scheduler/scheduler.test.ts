@@ -30,7 +30,11 @@ afterEach(async () => {
   schedulers = [];
 });
 
-function start(on: Database, run: Job['run'], { every = 0.05, lease = 30 } = {}): Scheduler {
+function start(
+  on: Database,
+  run: Job['run'],
+  { every = 0.05, lease = 30, figures = schedulers.length === 0 ? metrics : noMetrics } = {},
+): Scheduler {
   const destination = new Writable({
     write(chunk, _encoding, done) {
       lines.push(JSON.parse(String(chunk)));
@@ -42,7 +46,7 @@ function start(on: Database, run: Job['run'], { every = 0.05, lease = 30 } = {})
     database: on,
     jobs: [{ name: 'work', every, run }],
     logger,
-    metrics: schedulers.length === 0 ? metrics : noMetrics,
+    metrics: figures,
     lease,
   });
   schedulers.push(scheduler);
@@ -92,10 +96,14 @@ test('a round is due once on all nodes together, and the next one only after the
       return database.pool.query(...order);
     },
   };
-  start({ ...database, pool: pool as never }, run, { every: 3600 });
+  const figures = await createMetrics();
+  start({ ...database, pool: pool as never }, run, { every: 3600, figures });
   await eventually(() => asked >= 2);
   expect(runs).toBe(1);
-  expect((await metrics.exposition()).text).toMatch(/daemun_scheduled_job_success_age_seconds\{job="work"\} \d/);
+  // It did not do it itself, and knows when it was done.
+  await eventually(async () =>
+    /daemun_scheduled_job_success_age_seconds\{job="work"\} \d/.test((await figures.exposition()).text),
+  );
 });
 
 test('what fails is logged, counted, and comes again', async () => {
@@ -115,9 +123,12 @@ test('what fails is logged, counted, and comes again', async () => {
 });
 
 test('a node that vanished is waited for until its lease ends, and what it says later does not count', async () => {
-  await leases.take('work', 1);
-  const gone = await leases.take('work', 3600);
-  expect(gone.isOurs).toBe(true);
+  let gone = await leases.take('work', 3600);
+  // Times are rounded to milliseconds: what is due now may be due in a moment.
+  await eventually(async () => {
+    if (!gone.isOurs) gone = await leases.take('work', 3600);
+    return gone.isOurs;
+  });
   let runs = 0;
   const run = async () => {
     runs += 1;

@@ -140,6 +140,20 @@ test('spans that are lost are a line in the log, and the end does not wait for a
   while (lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
 }, 60_000);
 
+test('a collector that cannot be reached harms nothing, neither a request nor the end', async () => {
+  const lines: unknown[] = [];
+  await tracing.close();
+  tracing = await createTracing({ url: 'http://127.0.0.1:9/v1/traces', serviceName: 'test', ratio: 1 }, {
+    warn: (...line: unknown[]) => void lines.push(line),
+  } as never);
+  await requestThrough([], async () => {});
+  const start = performance.now();
+  await tracing.close();
+  expect(performance.now() - start).toBeLessThan(15_000);
+  // Until then it tries again.
+  while (lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+}, 60_000);
+
 test('where nobody looks nothing is wrapped', () => {
   const listener = () => {};
   const target = { verify: async () => true };

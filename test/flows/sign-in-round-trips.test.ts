@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createBrowser } from '../support/flow-browser.ts';
+import { authorizationRequest, basic, connect, post } from '../support/flow-client.ts';
+import { CALLBACK } from '../support/flow-server.ts';
+import { type RecordedStatement, recordStatements } from '../support/recorded-statements.ts';
+import { startWholeService, type WholeService } from '../support/whole-service.ts';
+
+/*
+ * What a sign-in with a password asks of the database, from the first page to the tokens. Clients are remembered for a moment and not
+ * counted; nor is what a service does by the clock.
+ */
+
+const PASSWORD = 'correct horse battery staple';
+const OF_A_SIGN_IN =
+  /^(?:artifacts\.(?:find|save|consume|destroy|end)|sign_in|throttle\.take|accounts|sessions|consents|upstream_connections|audit|passwords)/;
+const READS = /^(?:artifacts\.find|sign_in\.look_up|accounts\.find|upstream_connections|passwords)/;
+
+let whole: WholeService;
+let statements: RecordedStatement[];
+const client = { id: '', secret: '' };
+beforeAll(async () => {
+  whole = await startWholeService();
+  const { oneTimeLinks, clients, database } = whole.services;
+  const { token } = (await oneTimeLinks.createSetup())!;
+  const person = await oneTimeLinks.completeSetup(token, { userName: 'jiwoo', name: 'Jiwoo', password: PASSWORD }, {});
+  expect(person.kind).toBe('created');
+  const notes = { name: 'Notes', isFirstParty: true, metadata: { redirect_uris: [CALLBACK] } };
+  const created = await clients.create(notes, { actor: 'test' });
+  if (created.kind !== 'created') throw new Error('the client was refused');
+  Object.assign(client, { id: created.client.id, secret: created.secret });
+  statements = recordStatements(database.pool);
+}, 120_000);
+afterAll(() => whole?.close());
+
+/** The names of the statements of one sign-in, step by step. */
+async function signIn(): Promise<Record<'page' | 'password' | 'token', string[]>> {
+  const asked = () =>
+    statements
+      .splice(0)
+      .map(({ name, text }) => name?.split('.').slice(0, 2).join('.') ?? text)
+      .filter((name) => OF_A_SIGN_IN.test(name));
+  const browser = createBrowser(whole.issuer);
+  const config = await connect({ issuer: whole.issuer }, client);
+  const { url, verifier } = await authorizationRequest(config, { scope: 'openid' });
+  asked();
+  const shown = await browser.open(url.href);
+  const page = asked();
+  const csrf = /name="csrf" value="([^"]+)"/.exec(shown.text)![1]!;
+  const form = { csrf, email: 'jiwoo', password: PASSWORD };
+  const { url: end } = await browser.submit(`${shown.url.pathname}/login`, form);
+  const password = asked();
+  const code = end.searchParams.get('code');
+  const redeem = { grant_type: 'authorization_code', code: code!, redirect_uri: CALLBACK, code_verifier: verifier };
+  expect((await post(`${whole.issuer}/token`, redeem, basic(client))).status).toBe(200);
+  return { page, password, token: asked() };
+}
+
+test('a sign-in with a password is 17 statements at most, 9 of which write', async () => {
+  // What is remembered for a moment may be read again during any one of them.
+  const several: Awaited<ReturnType<typeof signIn>>[] = [];
+  while (several.length < 4) several.push(await signIn());
+  const sizeOf = (one: (typeof several)[number]) => Object.values(one).flat().length;
+  const { page, password, token } = several.reduce((least, one) => (sizeOf(one) < sizeOf(least) ? one : least));
+  expect(token).toEqual(['artifacts.find', 'artifacts.consume-save-record']);
+  const all = [...page, ...password, ...token];
+  const writes = all.filter((name) => !READS.test(name));
+  expect({ all, isFewEnough: all.length <= 17 }).toEqual({ all, isFewEnough: true });
+  expect({ writes, isFewEnough: writes.length <= 9 }).toEqual({ writes, isFewEnough: true });
+  // Code and session are stored together, and the session's record with its row.
+  expect(password.filter((name) => name === 'artifacts.save').length).toBeLessThanOrEqual(3);
+  expect(password).not.toContain('audit.insert');
+}, 60_000);
