@@ -240,6 +240,15 @@ async function inBatches(remove: (limit: number) => Promise<number>, signal: Abo
   while (!signal.aborted && (await remove(CLEAN_UP_BATCH)) === CLEAN_UP_BATCH);
 }
 
+/** One that fails keeps none of the others from running. */
 async function removeAll(removals: (() => Promise<boolean>)[], signal: AbortSignal): Promise<void> {
-  for (const remove of removals) while (!signal.aborted && (await remove()));
+  const failures: unknown[] = [];
+  for (const remove of removals) {
+    try {
+      while (!signal.aborted && (await remove()));
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }

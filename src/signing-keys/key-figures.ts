@@ -10,7 +10,8 @@ export type KeyWarningKind =
   | 'versions_diverge'
   | 'key_encryption_key_missing'
   | 'key_unusable'
-  | 'view_outdated';
+  | 'view_outdated'
+  | 'clock_differs';
 
 export interface KeyWarning {
   kind: KeyWarningKind;
@@ -37,6 +38,8 @@ export interface FigureParts {
   keys: readonly KeyRecord[];
   /** Milliseconds since 1970, by the database. */
   now: number;
+  /** Seconds by which the clock of this node's machine differs from that; negative when it is behind. */
+  clockAhead: number;
   /** Seconds since this node had all keys that it needs; undefined while it has them. */
   sparesMissingFor?: number;
   /** Seconds since this node has this version. */
@@ -51,6 +54,8 @@ export interface FigureParts {
 
 /** Seconds for which what should happen by itself may take. */
 const PATIENCE = 60;
+/** Seconds by which clocks may differ. */
+const CLOCK_TOLERANCE = 5;
 
 export function keyFigures(parts: FigureParts, policy: KeyPolicy): KeyFigures {
   const { version, confirmedAgo, keys, now, nodes, kekId } = parts;
@@ -74,7 +79,17 @@ export function keyFigures(parts: FigureParts, policy: KeyPolicy): KeyFigures {
 }
 
 function warningsOf(parts: FigureParts, nextTransitionIn: number, policy: KeyPolicy): KeyWarning[] {
-  const { version, confirmedAgo, keys, sparesMissingFor = 0, versionSince, nodes, problems, algorithms } = parts;
+  const {
+    version,
+    confirmedAgo,
+    keys,
+    sparesMissingFor = 0,
+    versionSince,
+    nodes,
+    problems,
+    algorithms,
+    clockAhead,
+  } = parts;
   const warnings: KeyWarning[] = problems.map((text) => ({ kind: 'key_encryption_key_missing', text }));
   for (const text of parts.unusable) warnings.push({ kind: 'key_unusable', text });
   if (sparesMissingFor > PATIENCE) {
@@ -93,6 +108,13 @@ function warningsOf(parts: FigureParts, nextTransitionIn: number, policy: KeyPol
   if (confirmedAgo > policy.propagation) {
     const text = `The key set was last confirmed ${Math.round(confirmedAgo)} s ago. This node does not sign.`;
     warnings.push({ kind: 'view_outdated', text });
+  }
+  if (Math.abs(clockAhead) > CLOCK_TOLERANCE) {
+    const direction = clockAhead > 0 ? 'ahead of' : 'behind';
+    const text =
+      `The clock of this node is ${Math.round(Math.abs(clockAhead))} s ${direction} the database's: ` +
+      'what it issues may be refused elsewhere. Synchronise both (NTP).';
+    warnings.push({ kind: 'clock_differs', text });
   }
   return warnings;
 }

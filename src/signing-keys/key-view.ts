@@ -204,6 +204,7 @@ export async function openKeyView(options: KeyViewOptions): Promise<KeyView> {
         confirmedAgo: confirmedAgo(),
         keys: seen.stored.keys,
         now: estimated().now,
+        clockAhead: (Date.now() - estimated().now) / 1000,
         ...(missingSince !== undefined && { sparesMissingFor: (now() - missingSince) / 1000 }),
         versionSince: (now() - seen.since) / 1000,
         nodes,

@@ -101,17 +101,22 @@ test('an authorization request with a session writes its code, and the session o
   expect(after.authorizations.other).toHaveProperty('sid');
 });
 
-test('a session is written again after a minute, so that its end moves on', async () => {
+test('a session is written again after a minute, so that its end moves on, together with the code', async () => {
   const { cookie, uid } = await signIn();
+  const endOf = async () =>
+    (await stores.database.pool.query('SELECT payload FROM protocol_artifacts WHERE uid = $1', [uid])).rows[0].payload
+      .exp;
   await node.get(authorizePath(), cookie);
   await stores.database.pool.query(
     `UPDATE protocol_artifacts SET payload = jsonb_set(payload::jsonb, '{exp}', to_jsonb((payload->>'exp')::int - 61))::json
      WHERE uid = $1`,
     [uid],
   );
+  const end = await endOf();
   statements.length = 0;
   await node.get(authorizePath(), cookie);
-  expect(statements).toEqual(['find', 'find', 'save', 'save']);
+  expect(statements).toEqual(['find', 'find', 'save']);
+  expect(await endOf()).toBeGreaterThan(end);
 });
 
 test('S-066 a token that is bound to its session is dead with it, in the next request', async () => {

@@ -22,7 +22,7 @@ export interface PostgresqlPoolOptions {
 }
 
 /**
- * Timeouts as in SECURITY.md 2.2, so that a slow database makes requests fail and not pile up: one second for a connection, two for
+ * Timeouts, so that a slow database makes requests fail and not pile up: one second for a connection, two for
  * a statement, half a second for a lock. The server sees to those; where it is not heard any more, each query ends here.
  */
 export function openPostgresqlPool({

@@ -21,7 +21,7 @@ export interface OverloadOptions {
   onEnd?(req: IncomingMessage, res: ServerResponse): void;
   metrics: Metrics;
   logger: Pick<Logger, 'warn'>;
-  /** Milliseconds for a whole request; see SECURITY.md 2.2. */
+  /** Milliseconds for a whole request. */
   deadline?: number;
 }
 
