@@ -27,3 +27,22 @@ export function createSessionRecorder(sessions: Pick<UserSessions, 'start' | 'to
     });
   };
 }
+
+/**
+ * To a browser whose session it does not find the engine gives a new, empty one. But with every sign-in and consent a session gets
+ * a new id, and what another tab asked for a moment before comes with the old one. When that can only fail, its empty session must
+ * not take the place of the one that the browser was just given: the person would be signed out.
+ */
+export function keepNewerSession(ctx: EngineContext, cookieName: string): void {
+  const { route, params, session } = ctx.oidc;
+  const isFailedResume = route === 'resume' && ctx.status >= 400;
+  const isSilent = route === 'authorization' && params?.prompt === 'none';
+  if (session?.accountId || !(isFailedResume || isSilent)) return;
+  const cookies = [ctx.response.get('Set-Cookie') ?? []].flat().filter((cookie) => cookie !== '');
+  const others = cookies.filter(
+    (cookie) => !cookie.startsWith(`${cookieName}=`) && !cookie.startsWith(`${cookieName}.sig=`),
+  );
+  if (others.length === cookies.length) return;
+  if (others.length === 0) ctx.remove('Set-Cookie');
+  else ctx.set('Set-Cookie', others);
+}

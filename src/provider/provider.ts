@@ -15,7 +15,7 @@ import { DEFAULT_KEY_POLICY, type KeyPolicy } from '../signing-keys/timing.ts';
 import type { ArtifactStore } from './adapter.ts';
 import { takeAccount } from './artifact-foresight.ts';
 import { browserEndpoints } from './browser-endpoints.ts';
-import { createSessionRecorder } from './browser-sessions.ts';
+import { createSessionRecorder, keepNewerSession } from './browser-sessions.ts';
 import { createClientAdapter, installClients } from './client-adapter.ts';
 import { authenticateByDigest } from './client-authentication.ts';
 import { engineConfiguration } from './configuration.ts';
@@ -141,7 +141,10 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         if (observations) observeIntrospection(ctx, observations);
         return countWrongVerifier(ctx);
       },
-      afterBrowser: recordSession,
+      async afterBrowser(ctx) {
+        keepNewerSession(ctx, provider.cookieName('session'));
+        await recordSession(ctx);
+      },
     };
   }
 

@@ -143,6 +143,25 @@ test('two consents given at once both count', async () => {
   expect(both.url.searchParams.get('error')).toBeNull();
 });
 
+test('who comes with a session id that another tab has just replaced is refused, and nobody is signed out by it', async () => {
+  const page = await upToConsent({ scope: 'openid email' });
+  const second = await upToConsent({ scope: 'openid profile' });
+  const before = browser.cookies.map((cookie) => ({ ...cookie }));
+  await browser.submit(`${page.url.pathname}/consent`, {});
+  const { url } = await authorizationRequest(config, { scope: 'openid', prompt: 'none' });
+  const late = createBrowser(flow.origin);
+  late.cookies.push(...before);
+  const silent = await late.request(url.href);
+  expect(new URL(silent.headers.get('location')!).searchParams.get('error')).toBe('login_required');
+  expect(silent.headers.getSetCookie().join()).not.toContain('daemun_session');
+  const resumed = await late.submit(`${second.url.pathname}/consent`, {});
+  expect(resumed.response?.status).toBe(400);
+  expect(resumed.response?.headers.getSetCookie().join()).not.toContain('daemun_session');
+  // Whoever wants to sign in anew is given a session.
+  const anew = await late.request((await authorizationRequest(config, { scope: 'openid' })).url.href);
+  expect(anew.headers.getSetCookie().join()).toContain('daemun_session=');
+});
+
 test('a consent screen cannot be answered by a sign-in, nor a sign-in by a consent (S-143)', async () => {
   const login = await ask();
   expect((await browser.submit(`${login.url.pathname}/consent`, {})).response!.status).toBe(400);
