@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { freePort } from './servers.mjs';
+import { freePort } from '../scripts/free-port.mjs';
 
 /** Seconds. */
 const TARGETS = { first: 25, again: 2 };

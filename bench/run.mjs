@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../scripts/free-port.mjs';
 import { conditions } from './conditions.mjs';
 import { measureHash } from './hash.mjs';
 import { startPostgres } from './postgres.mjs';
@@ -8,7 +9,7 @@ import { cpuMs, rssMiB } from './processes.mjs';
 import { printCondition, printScenario, printTargets } from './report.mjs';
 import { scenarios } from './scenarios.mjs';
 import { choosePasswords, jwtResource, redirectUri, resources, seed } from './seed.mjs';
-import { freePort, startHelper, startLoader, startService } from './servers.mjs';
+import { startHelper, startLoader, startService } from './servers.mjs';
 
 const CONNECTIONS = 8;
 /** The cheapest bcrypt there is: what a sign-in costs above its hash would drown in the hash's own spread otherwise. */

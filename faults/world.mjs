@@ -1,11 +1,12 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../scripts/free-port.mjs';
 import { check, countOutcomes } from './checker.mjs';
 import { readEmbedded, readPostgresql } from './database.mjs';
 import { createHistory } from './history.mjs';
 import { send } from './http.mjs';
-import { createNode, freePort } from './node-process.mjs';
+import { createNode } from './node-process.mjs';
 import { seed } from './people.mjs';
 import { createDatabase, startCluster } from './postgres.mjs';
 import { createVisitor } from './visitor.mjs';

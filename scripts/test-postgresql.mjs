@@ -1,9 +1,9 @@
 // A PostgreSQL server for one test run: its own cluster in a temporary folder, on a free port, gone afterwards.
 import { spawn, spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { freePort } from './free-port.mjs';
 
 const OLDEST = 15;
 const PATIENCE = 60_000;
@@ -111,15 +111,4 @@ export function unprivilegedUser() {
   const user = ['postgres', 'nobody'].map((name) => users.find((each) => each.name === name)).find(Boolean);
   if (!user) throw new Error('running as root, and there is neither a user postgres nor nobody');
   return { uid: user.uid, gid: user.gid };
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
+import { freePort } from '../../scripts/free-port.mjs';
 import { startLoad } from '../load.mjs';
-import { freePort } from '../node-process.mjs';
 import { startProxy } from '../proxy.mjs';
 
 const CONNECTIONS = 40;

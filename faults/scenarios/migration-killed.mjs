@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { freePort } from '../../scripts/free-port.mjs';
 import { runDaemun } from '../commands.mjs';
-import { createNode, freePort, preload } from '../node-process.mjs';
+import { createNode, preload } from '../node-process.mjs';
 import { createDatabase, queryOnce } from '../postgres.mjs';
 
 const SCHEMA = `SELECT table_name, column_name, data_type FROM information_schema.columns

@@ -1,5 +1,5 @@
+import { freePort } from '../../scripts/free-port.mjs';
 import { startLoad } from '../load.mjs';
-import { freePort } from '../node-process.mjs';
 import { findRedis, startRedis } from '../redis.mjs';
 import { signIn } from '../visitor.mjs';
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { freePort } from '../node-process.mjs';
+import { freePort } from '../../scripts/free-port.mjs';
 import { signIn } from '../visitor.mjs';
 
 const RATE = 100;

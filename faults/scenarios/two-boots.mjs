@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { createNode, freePort } from '../node-process.mjs';
+import { freePort } from '../../scripts/free-port.mjs';
+import { createNode } from '../node-process.mjs';
 import { seed } from '../people.mjs';
 import { signIn } from '../visitor.mjs';
 

@@ -17,8 +17,6 @@ export interface NewLink {
   userId?: string | null;
   /** Seconds. */
   lifetime: number;
-  /** How many older ones for the same thing stay good. */
-  keep?: number;
 }
 
 const VACANT = `NOT EXISTS (SELECT FROM users WHERE is_administrator AND state <> 'deleted')`;
@@ -39,6 +37,7 @@ const CREATE_SETUP_LINK = `WITH made AS (
 export interface NewSetupLink {
   /** Seconds. */
   lifetime: number;
+  /** How many older ones stay good. */
   keep: number;
   /** What the audit log says about it. */
   record: AuditRow;
@@ -74,9 +73,9 @@ export async function createSetupLink(
 /** Makes a link, and voids older ones for the same thing. The database's clock says when it ends. */
 export async function replaceLinks(
   tx: Transaction,
-  { purpose, userId = null, lifetime, keep = 0 }: NewLink,
+  { purpose, userId = null, lifetime }: NewLink,
 ): Promise<OneTimeLink> {
-  await voidLinks(tx, { purpose, userId, keep });
+  await voidLinks(tx, { purpose, userId });
   const token = generateOneTimeToken();
   const [row] = await tx.$queryRaw<{ expiresAt: Date }[]>`
     INSERT INTO one_time_links (digest, purpose, user_id, expires_at)
@@ -86,18 +85,8 @@ export async function replaceLinks(
   return { token, expiresAt: row!.expiresAt };
 }
 
-export async function voidLinks(
-  tx: Transaction,
-  { purpose, userId = null, keep = 0 }: Omit<NewLink, 'lifetime'>,
-): Promise<void> {
-  const kept = await tx.oneTimeLink.findMany({
-    where: { purpose, userId, consumedAt: null },
-    orderBy: { createdAt: 'desc' },
-    take: keep,
-    select: { digest: true },
-  });
-  const digest = { notIn: kept.map((link) => link.digest) };
-  await tx.oneTimeLink.deleteMany({ where: { purpose, userId, consumedAt: null, digest } });
+export async function voidLinks(tx: Transaction, { purpose, userId = null }: Omit<NewLink, 'lifetime'>): Promise<void> {
+  await tx.oneTimeLink.deleteMany({ where: { purpose, userId, consumedAt: null } });
 }
 
 /** What a link is good for now; looking does not spend it. */

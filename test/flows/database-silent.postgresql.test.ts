@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openSilentNetwork } from '../platform/database/silent-network.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { basic, post } from '../support/flow-client.ts';
-import { startWholeService, type WholeService } from '../support/whole-service.ts';
+import { registerMachine, startWholeService, type WholeService } from '../support/whole-service.ts';
 
 let empty: NonNullable<Awaited<ReturnType<typeof createEmptyDatabase>>>;
 let network: Awaited<ReturnType<typeof openSilentNetwork>>;
@@ -12,12 +12,7 @@ beforeAll(async () => {
   empty = (await createEmptyDatabase())!;
   network = await openSilentNetwork(empty.url);
   whole = await startWholeService({ DATABASE_URL: network.url, DAEMUN_DATABASE_POOL_SIZE: '3' });
-  const created = await whole.services.clients.create(
-    { id: 'machine', name: 'Machine', metadata: { grant_types: ['client_credentials'], response_types: [] } },
-    { actor: 'test' },
-  );
-  if (created.kind !== 'created') throw new Error(JSON.stringify(created));
-  client = { id: 'machine', secret: created.secret! };
+  client = await registerMachine(whole);
 }, 240_000);
 afterAll(async () => {
   await whole.close();

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startWholeService, type WholeService } from '../support/whole-service.ts';
+import { registerMachine, startWholeService, type WholeService } from '../support/whole-service.ts';
 
 const root = new URL('../../', import.meta.url);
 
@@ -8,12 +8,7 @@ let whole: WholeService;
 let secret: string;
 beforeAll(async () => {
   whole = await startWholeService();
-  const created = await whole.services.clients.create(
-    { id: 'machine', name: 'Machine', metadata: { grant_types: ['client_credentials'], response_types: [] } },
-    { actor: 'test' },
-  );
-  if (created.kind !== 'created') throw new Error(JSON.stringify(created));
-  secret = created.secret!;
+  ({ secret } = await registerMachine(whole));
 }, 240_000);
 afterAll(() => whole.close(), 60_000);
 

@@ -1,18 +1,13 @@
 import { Agent, request } from 'node:http';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { basic, post } from '../support/flow-client.ts';
-import { startWholeService, type WholeService } from '../support/whole-service.ts';
+import { registerMachine, startWholeService, type WholeService } from '../support/whole-service.ts';
 
 let whole: WholeService;
 let client: { id: string; secret: string };
 beforeAll(async () => {
   whole = await startWholeService({ DAEMUN_MOST_REQUESTS: '20' });
-  const created = await whole.services.clients.create(
-    { id: 'machine', name: 'Machine', metadata: { grant_types: ['client_credentials'], response_types: [] } },
-    { actor: 'test' },
-  );
-  if (created.kind !== 'created') throw new Error(JSON.stringify(created));
-  client = { id: 'machine', secret: created.secret! };
+  client = await registerMachine(whole);
 }, 240_000);
 afterAll(() => whole.close(), 60_000);
 afterEach(() => recover());

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { basic, post } from '../support/flow-client.ts';
 import { openTraceCollector, type ReceivedSpan, type TraceCollector } from '../support/trace-collector.ts';
-import { startWholeService, type WholeService } from '../support/whole-service.ts';
+import { registerMachine, startWholeService, type WholeService } from '../support/whole-service.ts';
 
 const SERVER = 2;
 const CLIENT = 3;
@@ -19,12 +19,7 @@ beforeAll(async () => {
     TRUSTED_PROXIES: '127.0.0.2/32',
     HOST: '127.0.0.1',
   });
-  const created = await whole.services.clients.create(
-    { id: 'machine', name: 'Machine', metadata: { grant_types: ['client_credentials'], response_types: [] } },
-    { actor: 'test' },
-  );
-  if (created.kind !== 'created') throw new Error(JSON.stringify(created));
-  client = { id: 'machine', secret: created.secret! };
+  client = await registerMachine(whole);
 }, 240_000);
 afterAll(async () => {
   await collector.close();

@@ -52,3 +52,13 @@ export async function startWholeService(
     },
   };
 }
+
+/** A client that is a program and signs in nobody. */
+export async function registerMachine({ services }: WholeService): Promise<{ id: string; secret: string }> {
+  const created = await services.clients.create(
+    { id: 'machine', name: 'Machine', metadata: { grant_types: ['client_credentials'], response_types: [] } },
+    { actor: 'test' },
+  );
+  if (created.kind !== 'created') throw new Error(JSON.stringify(created));
+  return { id: 'machine', secret: created.secret! };
+}
