@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { measureApiKeyCheck } from './api-key-check.mjs';
 import { measureHash } from './hash.mjs';
 import { rssMiB } from './processes.mjs';
 import { seedClients } from './seed.mjs';
@@ -11,6 +12,7 @@ const HASH_COST = 10;
 const ROWS = 1_000_000;
 const REQUESTS = [10_000, 100_000];
 const CLIENTS = [50, 2_000];
+const CHECKED_KEYS = 10;
 
 /**
  * What takes a service of its own, or a database made larger: named by `--only` and left out otherwise, because it takes minutes.
@@ -18,6 +20,11 @@ const CLIENTS = [50, 2_000];
  * `compare(names, options)`, which measures scenarios on that service beside the bare engine, in turn.
  */
 export const conditions = [
+  {
+    name: 'api-key-check',
+    title: `checks of ${CHECKED_KEYS} API keys in one process, without HTTP, while they are remembered and read anew`,
+    measure: ({ environment, seconds }) => measureApiKeyCheck(environment, CHECKED_KEYS, seconds),
+  },
   {
     name: 'hash-share',
     title: `password sign-in, bcrypt ${HASH_COST}`,

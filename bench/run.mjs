@@ -2,9 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../scripts/free-port.mjs';
+import { startCluster } from '../scripts/postgresql-cluster.mjs';
+import { UNLIMITED } from '../scripts/unlimited.mjs';
 import { conditions } from './conditions.mjs';
 import { measureHash } from './hash.mjs';
-import { startPostgres } from './postgres.mjs';
 import { cpuMs, rssMiB } from './processes.mjs';
 import { printCondition, printScenario, printTargets } from './report.mjs';
 import { scenarios } from './scenarios.mjs';
@@ -13,7 +14,10 @@ import { startHelper, startLoader, startService } from './servers.mjs';
 
 const CONNECTIONS = 8;
 /** The cheapest bcrypt there is: what a sign-in costs above its hash would drown in the hash's own spread otherwise. */
-const BCRYPT_COST = 4;
+const BCRYPT_COST = Number(UNLIMITED.DAEMUN_BCRYPT_COST);
+/** Iterations of each side before the first that counts, or as many as there is time for. */
+const WARM_UP = 2_000;
+const WARM_UP_SECONDS = 30;
 const DOCUMENTS = ['/.well-known/openid-configuration', '/.well-known/jwks.json'];
 
 /** Runs the chosen scenarios, prints them, writes the figures to `results`, and answers whether every "must" was reached. */
@@ -21,8 +25,8 @@ export async function run({ quick, only, embedded, profile, rounds, seconds, res
   const directory = mkdtempSync(join(tmpdir(), 'daemun-bench-'));
   const running = [];
   try {
-    const postgres = embedded ? undefined : await startPostgres(directory, await freePort());
-    if (postgres) running.push(postgres);
+    const postgres = embedded ? undefined : await startCluster(directory, await freePort());
+    if (postgres) running.push({ stop: postgres.close });
     else if (!embedded) throw new Error('PostgreSQL is not installed; use --embedded to measure the embedded database');
     const environment = await serviceEnvironment(directory, postgres);
     const seeded = await seed(environment, CONNECTIONS);
@@ -75,19 +79,10 @@ export async function run({ quick, only, embedded, profile, rounds, seconds, res
 async function serviceEnvironment(directory, postgres) {
   const port = await freePort();
   return {
+    ...UNLIMITED,
     ISSUER: `http://127.0.0.1:${port}`,
-    HOST: '127.0.0.1',
     PORT: String(port),
     KEYS_DIR: join(directory, 'keys'),
-    LOG_LEVEL: 'error',
-    DAEMUN_BCRYPT_COST: String(BCRYPT_COST),
-    DAEMUN_SIGN_INS_PER_ADDRESS: '1000000',
-    DAEMUN_SIGN_IN_PAGES_PER_ADDRESS: '1000000',
-    DAEMUN_TOKEN_REQUESTS_PER_CLIENT: '1000000',
-    DAEMUN_TOKEN_FAILURES_PER_CLIENT: '1000000',
-    DAEMUN_TOKEN_FAILURES_PER_ADDRESS: '1000000',
-    DAEMUN_STRANGERS_PER_ADDRESS: '1000000',
-    DAEMUN_PLAYGROUND: 'off',
     ...(postgres ? { DATABASE_URL: postgres.url } : { DATA_DIR: join(directory, 'data') }),
   };
 }
@@ -111,7 +106,7 @@ async function startSides(service, postgres, issuer, { client, loginClient, user
   };
   return {
     engine: { target: await target(engine.origin), pids: [engine.pid] },
-    service: { target: await target(issuer), pids: [service.pid], databasePids: postgres ? [postgres.pid] : [] },
+    service: { target: await target(issuer), pids: [service.pid], databasePids: postgres ? [postgres.pid()] : [] },
     bare: {
       target: { origin: bare.origin, endpoints: { jwks_uri: `${bare.origin}${DOCUMENTS[1]}` } },
       pids: [bare.pid],
@@ -135,7 +130,7 @@ async function fetchDocuments(issuer) {
 function conditionTools({ environment, postgres, service, sides, loader, rounds, seconds }) {
   return {
     environment,
-    databaseUrl: postgres?.url,
+    databaseUrl: postgres?.adminUrl,
     rounds,
     seconds,
     async withService(variables, act) {
@@ -169,15 +164,21 @@ async function measureOnce(scenario, { target, pids, databasePids = [] }, loader
   return { ...result, cpuMs: ofProcess + ofDatabase, databaseMs: ofDatabase };
 }
 
+/** Both warm means the same number of iterations, not of seconds: a slow side would be measured while V8 still compiles it. */
+async function warmUp(measure, { seconds, rate }) {
+  const rounds = rate ? 1 : Math.ceil(WARM_UP_SECONDS / seconds);
+  for (let round = 0, iterations = 0; round < rounds && iterations < WARM_UP; round++) {
+    iterations += (await measure()).iterations;
+  }
+}
+
 /** All sides in turn, round by round, so that a busy neighbour hits them alike. Ratios are medians of pairs. */
 async function measureScenario(scenario, all, loader, { rounds, ...options }) {
   const samples = Object.fromEntries(scenario.sides.map((side) => [side, []]));
-  for (let round = -1; round < rounds; round++) {
-    for (const side of scenario.sides) {
-      const sample = await measureOnce(scenario.name, all[side], loader, { connections: CONNECTIONS, ...options });
-      // The first round warms both up.
-      if (round >= 0) samples[side].push(sample);
-    }
+  const measure = (side) => measureOnce(scenario.name, all[side], loader, { connections: CONNECTIONS, ...options });
+  for (const side of scenario.sides) await warmUp(() => measure(side), options);
+  for (let round = 0; round < rounds; round++) {
+    for (const side of scenario.sides) samples[side].push(await measure(side));
   }
   const ratio = (other, value) =>
     samples[other] && median(samples.service.map((sample, index) => value(sample) / value(samples[other][index])));

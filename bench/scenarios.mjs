@@ -79,6 +79,48 @@ export const scenarios = [
     },
   },
   {
+    name: 'api-key-introspection',
+    title: 'introspection of an API key that is remembered',
+    sides: ['service'],
+    async prepare(connection, target, worker) {
+      const request = {
+        form: { token: target.users[worker].apiKey },
+        headers: { Authorization: basic(target.client) },
+      };
+      const { active } = json(await connection.request(target.endpoints.introspection_endpoint, request));
+      if (active !== true) throw new Error('introspection says the key is not active');
+      return prepared(target, target.endpoints.introspection_endpoint, request.headers, request.form);
+    },
+    iterate: exchangePrepared,
+  },
+  {
+    name: 'api-key-exchange',
+    title: 'token exchange, an API key for a JWT ES256',
+    sides: ['service'],
+    prepare: async (_connection, target, worker) =>
+      prepared(
+        target,
+        target.endpoints.token_endpoint,
+        {},
+        {
+          client_id: 'api-keys',
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          subject_token: target.users[worker].apiKey,
+          subject_token_type: 'urn:daemun:oauth:token-type:api-key',
+          resource: target.resource,
+        },
+      ),
+    iterate: exchangePrepared,
+  },
+  {
+    name: 'api-key-own-api',
+    title: 'our own API by an API key, GET /api/v1/me',
+    sides: ['service'],
+    prepare: async (_connection, target, worker) =>
+      prepared(target, `${target.origin}/api/v1/me`, { Authorization: `Bearer ${target.users[worker].apiKey}` }),
+    iterate: exchangePrepared,
+  },
+  {
     name: 'cc-many-clients',
     title: 'client_credentials, opaque, each request by another client',
     sides: [],

@@ -25,7 +25,8 @@ export async function seed(environment, count) {
       const outcome = created(await services.accounts.create({ email: login, emailVerified: true }, BY));
       const { token } = await services.oneTimeLinks.createInvitation(outcome.account.id, BY);
       const invitation = `${environment.ISSUER}/set-password/${token}`;
-      users.push({ login, password: `quiet harbour ${index} lantern orchard`, invitation });
+      const apiKey = await createApiKey(services, { kind: 'user', id: outcome.account.id });
+      users.push({ login, password: `quiet harbour ${index} lantern orchard`, invitation, apiKey });
     }
     return { client, loginClient, users };
   } finally {
@@ -54,6 +55,13 @@ export async function choosePasswords(origin, users) {
     await openBrowser(connection, origin).choosePassword(invitation, password);
   }
   connection.close();
+}
+
+/** For an API of others and for our own. */
+async function createApiKey({ apiKeys, issuer }, owner) {
+  const access = { [jwtResource]: [], [`${issuer}/api/v1`]: ['profile:read'] };
+  const outcome = created(await apiKeys.create(owner, { name: 'Bench', access }, { as: 'administrator' }, BY));
+  return outcome.value.reveal();
 }
 
 async function createClient(services, name, grantTypes) {

@@ -6,7 +6,7 @@ const MODELS = {
   access: 'AccessToken',
   machine: 'ClientCredentials',
 };
-/** Nothing is expected of what is nearly past its time. Milliseconds since it was issued. */
+/** Nothing is expected of what is nearly past its time. Milliseconds since it was asked for: it may be as old as that. */
 const FRESH = { code: 45_000 };
 /** The types of audit rows that are held against the history, whoever wrote them. */
 const TRACKED = [
@@ -42,9 +42,9 @@ export function check({ operations, database, grace = 10_000 }) {
   return violations;
 }
 
-/** How much there was to judge, by kind and outcome. */
+/** How much there was to judge, by outcome: what was acknowledged comes first, whatever came first. */
 export function countOutcomes(operations) {
-  const counts = {};
+  const counts = { acknowledged: 0 };
   for (const { outcome = 'unknown' } of operations) counts[outcome] = (counts[outcome] ?? 0) + 1;
   return counts;
 }
@@ -74,6 +74,20 @@ function indexOf(all) {
   const endersOf = (value) => [value, ...(groupsOf.get(value) ?? [])].flatMap((name) => enders.get(name) ?? []);
   const touches = (value, names = []) => [value, ...(groupsOf.get(value) ?? [])].some((name) => names.includes(name));
 
+  /**
+   * Whoever was signing in while their access ended may have been let in after it, when it was given back: nobody can tell. What
+   * somebody had from a sign-in before it is over, also when it was handed out meanwhile.
+   */
+  const isOlder = (value, began) => {
+    const session = [value, ...(groupsOf.get(value) ?? [])].find((name) => name.startsWith('session:'));
+    return (issuedBy.get(session)?.end ?? 0) <= began;
+  };
+  const ended = (value, names = [], began) =>
+    touches(
+      value,
+      names.filter((name) => !name.startsWith('user:') || isOlder(value, began)),
+    );
+
   return {
     operations,
     issuedBy,
@@ -82,7 +96,7 @@ function indexOf(all) {
     endedBefore: (value, start) =>
       endersOf(value).find(
         ({ ends, outcome, end, start: began }) =>
-          end < start && began >= (issuedBy.get(value)?.start ?? 0) && touches(value, ends[outcome]),
+          end < start && began >= (issuedBy.get(value)?.start ?? 0) && ended(value, ends[outcome], began),
       ),
     /** Something that may have ended it had begun by then. */
     mayHaveEnded: (value, end, except) =>
@@ -140,7 +154,7 @@ function checkAcceptance({ operations, issuedBy, endedBefore, mayHaveEnded }, re
       } else if (operation.outcome === 'refused') {
         const issued = issuedBy.get(value);
         if (!issued || mayHaveEnded(value, operation.end, operation)) continue;
-        if (operation.end - issued.end > (FRESH[value.split(':', 1)[0]] ?? Number.POSITIVE_INFINITY)) continue;
+        if (operation.end - issued.start > (FRESH[value.split(':', 1)[0]] ?? Number.POSITIVE_INFINITY)) continue;
         report('acknowledged and lost', `${short(value)} was refused by ${operation.kind}`, issued, operation);
       }
     }

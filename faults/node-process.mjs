@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const PATIENCE = 60_000;
+/** Milliseconds. A busy machine has taken a minute to open an embedded database after a crash. */
+const PATIENCE = 180_000;
 const running = new Set();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -18,6 +19,7 @@ export const preload = (name) => ['--import', new URL(`./preload/${name}.mjs`, i
  */
 export function createNode({ name, environment, nodeArguments = [], log }) {
   const port = Number(environment.PORT);
+  const metricsPort = Number(environment.DAEMUN_METRICS_PORT);
   let child;
   let gone = Promise.resolve();
   let said = '';
@@ -54,6 +56,7 @@ export function createNode({ name, environment, nodeArguments = [], log }) {
   return {
     name,
     port,
+    metricsPort,
     isRunning,
     isReady: () => ready && isRunning(),
     said: () => said,

@@ -1,11 +1,13 @@
 import { connect, createServer } from 'node:net';
 
-/** A TCP proxy on `port` in front of `target` that is in the way as told: slow, deaf, or gone. */
+/** A TCP proxy on `port` in front of `target` that is in the way as told: slow, deaf, or cutting everybody off. */
 export async function startProxy(port, target) {
   const pairs = new Set();
   let delay = 0;
   let hung = false;
+  let cutting = false;
   const server = createServer((near) => {
+    if (cutting) return near.destroy();
     const far = connect({ host: '127.0.0.1', port: target });
     const pair = [near, far];
     pairs.add(pair);
@@ -38,6 +40,11 @@ export async function startProxy(port, target) {
     hang(on) {
       hung = on;
       if (!on) for (const [near] of pairs) near.destroy();
+    },
+    /** Cuts off whoever is connected, and whoever comes. */
+    cut(on) {
+      cutting = on;
+      if (on) for (const [near] of pairs) near.destroy();
     },
     async close() {
       for (const [near] of pairs) near.destroy();

@@ -4,6 +4,8 @@ import { diskFull } from './scenarios/disk-full.mjs';
 import { killNode } from './scenarios/kill-node.mjs';
 import { killPoints } from './scenarios/kill-points.mjs';
 import { migrationKilled } from './scenarios/migration-killed.mjs';
+import { pgbouncerOutages } from './scenarios/pgbouncer-outages.mjs';
+import { redisLatency } from './scenarios/redis-latency.mjs';
 import { redisOutages } from './scenarios/redis-outages.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { twoBoots } from './scenarios/two-boots.mjs';
@@ -14,7 +16,9 @@ export const scenarios = [
   killPoints,
   rollingRestart,
   databaseOutages,
+  pgbouncerOutages,
   redisOutages,
+  redisLatency,
   twoBoots,
   migrationKilled,
   diskFull,

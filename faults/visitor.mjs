@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createJar, findForm, send } from './http.mjs';
+import { createJar, findForm } from '../scripts/page-forms.mjs';
+import { send } from './http.mjs';
 
 let sessions = 0;
 

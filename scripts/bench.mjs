@@ -9,8 +9,9 @@ const USAGE = `npm run bench -- [options]
 
   --quick               two short rounds, for a first look
   --only <scenario>     may be repeated: discovery, jwks, cc-opaque, cc-jwt, refresh, introspection, userinfo,
-                        code-flow, code-flow-refresh, password, start; and, only when named, because they take
-                        minutes: hash-share, saturation, memory, rows, clients, processes, latency
+                        code-flow, code-flow-refresh, password, api-key-introspection, api-key-exchange,
+                        api-key-own-api, start; and, only when named, because they take minutes or a service of
+                        their own: api-key-check, hash-share, saturation, memory, rows, clients, processes, latency
   --embedded            the embedded database in place of PostgreSQL (the targets are those of PostgreSQL)
   --profile             also write a CPU profile of the service, to be opened in a browser's developer tools
   --rounds <number>     7

@@ -1,14 +1,14 @@
-// Generates the Prisma client and compiles. `--check` type-checks everything instead and writes nothing;
+// Generates the Prisma client and compiles, into few files (`bundle.mjs`). `--check` type-checks everything instead and writes nothing;
 // `--all` also compiles the packages and the examples.
 import { spawnSync } from 'node:child_process';
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function run(script, args, environment = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'node_modules', script), ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, script), ...args], {
     cwd: root,
     encoding: 'utf8',
     env: { ...process.env, ...environment },
@@ -22,7 +22,7 @@ function run(script, args, environment = {}) {
 export function generatePrismaClient() {
   // `generate` is pure WebAssembly, but looks for a native engine first and would try to download it:
   // any existing file satisfies it. Never set this for `prisma migrate`, which would then do nothing and say nothing.
-  run('prisma/build/index.js', ['generate', '--no-hints'], {
+  run('node_modules/prisma/build/index.js', ['generate', '--no-hints'], {
     PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
     PRISMA_HIDE_UPDATE_MESSAGE: '1',
     CHECKPOINT_DISABLE: '1',
@@ -30,8 +30,8 @@ export function generatePrismaClient() {
 }
 
 /** Emits without judging types, which `--check` does: a start needs no type packages and no time for them. */
-export function compile(project, ...options) {
-  run('typescript/bin/tsc', ['-p', project, '--noCheck', ...options]);
+function compile(project) {
+  run('node_modules/typescript/bin/tsc', ['-p', project, '--noCheck']);
 }
 
 /** `dist/` is exchanged whole, when everything in it is complete; `stamp` may add to it before. */
@@ -41,12 +41,27 @@ export function build({ all = false, stamp } = {}) {
   );
   for (const leftover of [join(output, '.built'), fresh, old]) rmSync(leftover, { recursive: true, force: true });
   generatePrismaClient();
-  compile('tsconfig.build.json', '--outDir', fresh);
+  run('scripts/bundle.mjs', [fresh]);
+  keepLateParts(output, fresh);
   stamp?.(fresh);
   if (existsSync(output)) renameSync(output, old);
   renameSync(fresh, output);
   rmSync(old, { recursive: true, force: true });
   if (all) buildExamples();
+}
+
+/** A service that runs from the files before loads some parts only when they are needed: they stay for one build more. */
+function keepLateParts(output, fresh) {
+  const list = 'chunks/.names';
+  const namesIn = (folder) => readdirSync(join(folder, 'chunks')).filter((name) => name.endsWith('.js'));
+  if (!existsSync(join(fresh, 'chunks'))) return;
+  const own = namesIn(fresh);
+  const before = existsSync(join(output, list)) ? readFileSync(join(output, list), 'utf8').split('\n') : [];
+  for (const name of before) {
+    const old = join(output, 'chunks', name);
+    if (!own.includes(name) && existsSync(old)) cpSync(old, join(fresh, 'chunks', name));
+  }
+  writeFileSync(join(fresh, list), own.join('\n'));
 }
 
 /** The published package and what shows it off; each keeps its output in its own folder. */
@@ -57,7 +72,7 @@ export function buildExamples() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv.includes('--check')) {
     if (!existsSync(join(root, 'src/generated/prisma/client.ts'))) generatePrismaClient();
-    run('typescript/bin/tsc', ['-p', 'tsconfig.json']);
+    run('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.json']);
   } else {
     build({ all: process.argv.includes('--all') });
   }

@@ -10,6 +10,7 @@ import { endWithNpm } from './end-with-npm.mjs';
 import { prepare, requireNode, root } from './prepare.mjs';
 
 const CLIENT_ID = 'sample-web-app';
+const API_CLIENT_ID = 'sample-api';
 const SCOPES = ['sessions:read=See your sessions', 'sessions:write=Create and change your sessions'];
 
 requireNode();
@@ -41,8 +42,21 @@ const pretended = pretends ? await startUpstreams() : {};
 start('dist/main.js', { ISSUER: issuer, PORT: String(port), ...pretended });
 await until(`${issuer}/.well-known/openid-configuration`);
 registerResourceServer();
-const secret = registerClient();
-start('examples/api/dist/server.js', { PORT: String(apiPort), ISSUER: issuer, AUDIENCE: api });
+const clients = new Set(daemun(['clients', 'list', '--limit', '1000', '--json']).clients.map(({ id }) => id));
+const secret = registerClient(CLIENT_ID, [
+  ...['--name', 'Sample Web App', '--redirect-uri', `${webApp}/callback`, '--post-logout-redirect-uri', `${webApp}/`],
+  ...['--client-uri', webApp, '--resource', api],
+]);
+start('examples/api/dist/server.js', {
+  PORT: String(apiPort),
+  ISSUER: issuer,
+  AUDIENCE: api,
+  // By which it asks about API keys.
+  CLIENT_ID: API_CLIENT_ID,
+  CLIENT_SECRET: registerClient(API_CLIENT_ID, [
+    ...['--name', 'Sample API', '--grant-type', 'client_credentials', '--resource', api],
+  ]),
+});
 start('examples/web-app/dist/server.js', {
   PORT: String(webAppPort),
   BASE_URL: webApp,
@@ -60,7 +74,8 @@ Like the real one, that Discord does not ask again who agreed before; to be some
 ${upstreams}/discord/logout`;
 console.log(`
 The sample application is at ${webApp} — press "Sign in".${pretends ? pretendedSteps : ''}
-The sample API is at         ${api} — it checks tokens by ${issuer}/.well-known/jwks.json alone.
+The sample API is at         ${api} — it checks tokens by ${issuer}/.well-known/jwks.json alone,
+                             and asks ${issuer} about API keys.
 The demo keeps its data in   ${process.env.DATA_DIR ?? 'the database of DATABASE_URL'}.
 Stop everything with Ctrl+C.`);
 
@@ -152,15 +167,10 @@ function registerResourceServer() {
 }
 
 /** The secret is known only when it is made, so every further run makes a new one. */
-function registerClient() {
-  const settings = [
-    ...['--redirect-uri', `${webApp}/callback`, '--post-logout-redirect-uri', `${webApp}/`],
-    ...['--client-uri', webApp, '--resource', api, '--json'],
-  ];
-  const known = daemun(['clients', 'list', '--limit', '1000', '--json']).clients.some(({ id }) => id === CLIENT_ID);
-  if (!known) return daemun(['clients', 'create', '--id', CLIENT_ID, '--name', 'Sample Web App', ...settings]).secret;
-  daemun(['clients', 'update', CLIENT_ID, ...settings]);
-  return daemun(['clients', 'rotate-secret', CLIENT_ID, '--overlap', '0', '--json']).secret;
+function registerClient(id, settings) {
+  if (!clients.has(id)) return daemun(['clients', 'create', '--id', id, ...settings, '--json']).secret;
+  daemun(['clients', 'update', id, ...settings, '--json']);
+  return daemun(['clients', 'rotate-secret', id, '--overlap', '0', '--json']).secret;
 }
 
 function daemun(args) {

@@ -94,11 +94,13 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { sectionsWith } = await import('../dist/config/schema.js');
   const { providers } = await import('../dist/upstreams/registry.js');
   const { errorKinds } = await import('../dist/platform/errors.js');
+  const { openApiDocument } = await import('../dist/management/openapi.js');
   const sections = sectionsWith(providers);
   const pages = {
     'docs/configuration.md': configurationPage(sections),
     '.env.example': environmentExample(sections),
     'docs/errors.md': errorsPage(errorKinds),
+    'docs/openapi.json': `${JSON.stringify(await openApiDocument(), null, 2)}\n`,
   };
   for (const [path, content] of Object.entries(pages)) {
     if (!process.argv.includes('--check')) writeFileSync(join(root, path), content);

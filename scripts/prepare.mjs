@@ -41,7 +41,7 @@ function install(dev) {
   say(full ? 'Installing packages …' : 'Installing packages (the first start takes a moment) …');
   rmSync(installStamp, { force: true });
   npm(['ci', full ? '--include=dev' : '--omit=dev', '--no-audit', '--no-fund', '--loglevel=error']);
-  // The build's own tools are optional peers of the Prisma client, so a production install brings them along.
+  // The build's own tools are optional, or optional peers of the Prisma client, so a production install brings them along.
   if (!hasBuildTools()) npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
   writeFileSync(installStamp, stampOfInstall(existsSync(join(root, 'node_modules/jest'))));
 }
@@ -54,7 +54,8 @@ function isInstalled(dev) {
 }
 
 function hasBuildTools() {
-  return ['prisma/build/index.js', 'typescript/bin/tsc'].every((file) => existsSync(join(root, 'node_modules', file)));
+  const files = ['prisma/build/index.js', 'typescript/bin/tsc', 'rolldown/package.json'];
+  return files.every((file) => existsSync(join(root, 'node_modules', file)));
 }
 
 /** Somebody ran `npm ci` or `npm install` by hand: fine, when it matches the lock file. */
@@ -100,13 +101,7 @@ export function stampOfBuild() {
     .map((file) => `src/${file.replaceAll('\\', '/')}`)
     .filter((file) => file.endsWith('.ts') && !file.startsWith('src/generated/'))
     .sort();
-  const others = [
-    'package-lock.json',
-    'prisma/schema.prisma',
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'scripts/build.mjs',
-  ];
+  const others = ['package-lock.json', 'prisma/schema.prisma', 'scripts/build.mjs', 'scripts/bundle.mjs'];
   return hash([...others, ...sources].map((file) => [file, readFileSync(join(root, file))]));
 }
 

@@ -4,7 +4,10 @@ import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** For people and compilers; a stack trace of a dependency has the place in its own code. */
-const FOR_OTHERS = /\.(?:map|d\.[cm]?ts|markdown|flow|tsbuildinfo)$|(?:^|\/)(?:README|CHANGELOG|HISTORY)(?:\.md)?$/i;
+const FOR_OTHERS = /\.(?:map|d\.[cm]?ts|markdown|flow|tsbuildinfo)$|(?:^|\/)(?:CHANGELOG|HISTORY)(?:\.md)?$/i;
+/** Some packages have their licence in it and nowhere else; then it has to go along. */
+const README = /^README(?:\.md)?$/i;
+const LICENCE = /^(?:licen[cs]e|copying|notice)/i;
 /** The generated client names one of these, for PostgreSQL and small; a browser and an edge runtime are not served. */
 const OTHER_DATABASES =
   /@prisma\/client\/runtime\/(?:query_compiler_(?!small_bg\.postgresql)|wasm-compiler-edge|index-browser\.js$)/;
@@ -34,10 +37,16 @@ export function prune(modules) {
         rmSync(path, { recursive: true });
       }
     }
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const entries = readdirSync(folder, { withFileTypes: true });
+    const names = entries.map(({ name }) => name);
+    const hasLicenceInReadme = names.includes('package.json') && !names.some((name) => LICENCE.test(name));
+    for (const entry of entries) {
       const path = join(folder, entry.name);
+      const isNeedless =
+        isLoadedNever(path.slice(modules.length + 1).replaceAll(sep, '/')) ||
+        (README.test(entry.name) && !hasLicenceInReadme);
       if (entry.isDirectory()) visit(path);
-      else if (entry.isFile() && isLoadedNever(path.slice(modules.length + 1).replaceAll(sep, '/'))) {
+      else if (entry.isFile() && isNeedless) {
         bytes += statSync(path).size;
         rmSync(path);
       }

@@ -11,6 +11,9 @@ import { findPostgresql, startPostgresql } from './test-postgresql.mjs';
 const ON_POSTGRESQL = [
   'test/contracts',
   'test/flows',
+  'test/console',
+  'test/management',
+  'test/api-keys',
   'test/accounts',
   'test/clients',
   'test/signing-keys',

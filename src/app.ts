@@ -2,10 +2,12 @@ import { claimsOf } from './accounts/claims.ts';
 import { createAccountsCleanUp } from './accounts/clean-up.store.ts';
 import { createSignIn } from './accounts/sign-in.ts';
 import { throttlePolicyOf } from './accounts/sign-in-throttle.ts';
-import { createObservations } from './audit/observations.ts';
+import { createApiKeysCleanUp } from './api-keys/upkeep.store.ts';
 import { openControlSocket } from './cli/control-socket.ts';
 import { createClientsCleanUp } from './clients/clean-up.store.ts';
 import type { Config } from './config/config.ts';
+import { createAccountRoutes } from './console/account.routes.ts';
+import { API_KEYS_PATH } from './console/paths.ts';
 import { createHttpSurface } from './http-surface.ts';
 import { createPictureFetcher } from './interactions/fetch-picture.ts';
 import { createInteractionRoutes } from './interactions/interactions.routes.ts';
@@ -13,6 +15,7 @@ import { registerPlayground, retirePlayground } from './interactions/playground-
 import { createProtocolScreens } from './interactions/protocol-screens.ts';
 import { loadScreens } from './interactions/screens.ts';
 import { callbackPath } from './interactions/upstream-paths.ts';
+import { createManagement } from './management/management.ts';
 import { watchAvailability } from './platform/database/availability.ts';
 import { createCsrf } from './platform/http/csrf.ts';
 import { createOutbound } from './platform/http/outbound.ts';
@@ -82,19 +85,16 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     sessions,
     clients,
     resourceServers,
+    observations,
   } = services;
 
   reportKeys(metrics, keyView);
-  const observations = createObservations({
-    logger,
-    metrics,
-    providers: services.upstreams.map(({ provider }) => provider),
-  });
   observations.keysLoaded(keyView.current());
   const artifactStore = createArtifactStore({
     pool: database.pool,
     refreshSuccessorKey: secrets.refreshSuccessorKey,
     refreshGrace: config.lifetimes.refreshGrace,
+    clockAhead: keyView.clockAhead,
   });
   const signIn = createSignIn({
     database,
@@ -110,6 +110,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     overrides: config.templatesDirectory,
     secure: issuer.startsWith('https:'),
   });
+  const outbound = traceOutbound(tracing, createOutbound({ allowLoopback: config.dangerouslyFetchFromLoopback }));
   const identityProvider = await createIdentityProvider({
     config,
     database,
@@ -120,14 +121,14 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     accounts: { find: accounts.find, claimsOf },
     clients,
     resourceServers,
+    apiKeyCheck: services.apiKeyCheck,
+    serviceAccounts: services.serviceAccounts,
     sessions,
     audit,
     limits,
     screens: createProtocolScreens({ screens, accounts }),
     uiLocales: screens.messages.locales,
-    fetch: createPublicFetch(
-      traceOutbound(tracing, createOutbound({ allowLoopback: config.dangerouslyFetchFromLoopback })),
-    ),
+    fetch: createPublicFetch(outbound),
     observations,
     onUnknownKid: metrics.counter(
       'daemun_unknown_kid_total',
@@ -154,6 +155,8 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
   });
   const tokenVault = createTokenVault({ pool: database.pool, encryption: services.keyEncryption });
   await (config.playground ? registerPlayground(clients, issuer) : retirePlayground(clients));
+  const csrf = createCsrf({ key: secrets.csrfKey, issuer });
+  const limitPages = limitByAddress(limits.signInPages);
   const routes = createInteractionRoutes({
     issuer,
     production,
@@ -167,13 +170,39 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     upstreams,
     federation: services.federation,
     ...(config.upstreams.keepsTokens && { tokenVault }),
-    csrf: createCsrf({ key: secrets.csrfKey, issuer }),
-    limitSignIns: limitByAddress(limits.signInPages),
+    csrf,
+    limitSignIns: limitPages,
     limitDepartures: limitByAddress(limits.upstreamDepartures),
     limitReturns: limitByAddress(limits.upstreamReturns),
     setupNeeded: async () => !(await accounts.hasAdministrator()),
     fetchPicture: createPictureFetcher({ allowLoopback: !production }),
     ...(services.mailbox && { mail: services.mailbox }),
+    account: {
+      url: API_KEYS_PATH,
+      isSignedIn: async (ctx) => (await identityProvider.currentSession(ctx)) !== undefined,
+    },
+  });
+  const accountRoutes = createAccountRoutes({
+    issuer,
+    screens,
+    identityProvider,
+    csrf,
+    secret: secrets.csrfKey,
+    apiKeys: services.apiKeys,
+    resourceServers,
+    policy: config.apiKeys,
+    limitPages,
+    limitPerson: limits.apiRequests,
+  });
+  routes.use(accountRoutes.routes());
+
+  const managementRoutes = createManagement({
+    ...services,
+    csrf,
+    currentSession: identityProvider.currentSession,
+    signingKeys: keyView.current,
+    secretScanningKeysUrl: config.secretScanningKeysUrl,
+    fetch: outbound,
   });
 
   const availability = watchAvailability(database, logger);
@@ -181,6 +210,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     config,
     services,
     identityProvider,
+    managementRoutes,
     routes,
     screens,
     availability,
@@ -191,6 +221,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
   const removals = [
     createAccountsCleanUp({ pool: database.pool, sessionLifetime: config.lifetimes.session }),
     createClientsCleanUp(database),
+    createApiKeysCleanUp(database),
     createUpstreamsCleanUp(database),
     createOutboxCleanUp(database),
   ];
@@ -213,7 +244,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
     database,
     encryption: services.keyEncryption,
     outbox: services.outbox,
-    handlers: { ...(config.mail && { [MAIL]: createSmtpDelivery({ ...config.mail, limit: limits.mailToRecipient }) }) },
+    handlers: { ...(config.mail && { [MAIL]: createSmtpDelivery({ ...config.mail, limits: limits.mail }) }) },
     logger,
     metrics,
   });

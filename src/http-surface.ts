@@ -6,19 +6,21 @@ import type { Config } from './config/config.ts';
 import { createErrorScreens } from './interactions/error.ts';
 import { namePageRoute } from './interactions/interactions.routes.ts';
 import type { Screens } from './interactions/screens.ts';
+import { isManagementPath } from './management/management.routes.ts';
 import type { Availability } from './platform/database/availability.ts';
 import { refuseWhileAway } from './platform/http/away.ts';
 import { requestContext } from './platform/http/context.ts';
 import { errors } from './platform/http/errors.ts';
 import { createReadiness, health, nameHealthRoute } from './platform/http/health.ts';
 import { hostCheck } from './platform/http/host-check.ts';
-import { metricsListener } from './platform/http/metrics-server.ts';
+import { METRICS_PORT, metricsListener } from './platform/http/metrics-server.ts';
 import { shedOverload } from './platform/http/overload.ts';
 import { plainPaths } from './platform/http/paths.ts';
 import { noteRefusals } from './platform/http/refusals.ts';
 import { measureRequests } from './platform/http/request-metrics.ts';
 import { securityHeaders } from './platform/http/security-headers.ts';
 import { createHttpServer } from './platform/http/server.ts';
+import { noteUntrustedProxies } from './platform/http/untrusted-proxies.ts';
 import { traceRequests } from './platform/tracing/trace-requests.ts';
 import type { IdentityProvider } from './provider/identity-provider.ts';
 import { isForPrograms, isPublished, nameProtocolRoute } from './provider/routes.ts';
@@ -28,6 +30,7 @@ export interface HttpSurfaceOptions {
   config: Config;
   services: Pick<Services, 'logger' | 'metrics' | 'tracing'>;
   identityProvider: Pick<IdentityProvider, 'answer' | 'middleware'>;
+  managementRoutes: Router;
   routes: Router;
   screens: Screens;
   availability: Availability;
@@ -47,7 +50,8 @@ export interface HttpSurface {
  * browsers and pages. And the port for figures.
  */
 export function createHttpSurface(options: HttpSurfaceOptions): HttpSurface {
-  const { config, services, identityProvider, routes, screens, availability, checks, observations } = options;
+  const { config, services, identityProvider, managementRoutes, routes, screens, availability, checks, observations } =
+    options;
   const { issuer } = config;
   const { logger, metrics, tracing } = services;
   const state = { listening: false, stopping: false };
@@ -59,7 +63,10 @@ export function createHttpSurface(options: HttpSurfaceOptions): HttpSurface {
   });
   const isProbe = (path: string) => nameHealthRoute(path) !== undefined;
   const nameRoute = (path: string, method: string) =>
-    nameHealthRoute(path) ?? nameProtocolRoute(path) ?? namePageRoute(routes, path, method);
+    nameHealthRoute(path) ??
+    nameProtocolRoute(path) ??
+    namePageRoute(isManagementPath(path) ? managementRoutes : routes, path, method);
+  const isProgramsPath = (path: string) => isForPrograms(path) || isManagementPath(path);
 
   const koa = new Koa();
   koa.silent = true;
@@ -67,10 +74,12 @@ export function createHttpSurface(options: HttpSurfaceOptions): HttpSurface {
   koa.use(securityHeaders({ issuer }));
   koa.use(health({ isReady }));
   koa.use(errors({ renderError: createErrorScreens(screens).appError, logger, nameRoute }));
-  koa.use(hostCheck(issuer, isForPrograms));
+  koa.use(hostCheck(issuer, isProgramsPath));
   koa.use(plainPaths());
   koa.use(refuseWhileAway(availability.isAway));
   koa.use(identityProvider.middleware);
+  koa.use(managementRoutes.routes());
+  koa.use(managementRoutes.allowedMethods());
   koa.use(routes.routes());
   koa.use(routes.allowedMethods());
   const handle = koa.callback();
@@ -92,7 +101,8 @@ export function createHttpSurface(options: HttpSurfaceOptions): HttpSurface {
     },
   );
   const traced = traceRequests(tracing, { ...config, nameRoute, isLeftOut: isProbe }, answer);
-  const server = createHttpServer(measureRequests(metrics, nameRoute, traced));
+  const first = noteUntrustedProxies({ ...config, logger }, measureRequests(metrics, nameRoute, traced));
+  const server = createHttpServer(first, { most: config.serving.mostConnections, metrics, logger });
   const metricsServer = config.metrics && createHttpServer(metricsListener({ metrics, token: config.metrics.token }));
 
   return {
@@ -100,7 +110,8 @@ export function createHttpSurface(options: HttpSurfaceOptions): HttpSurface {
       await server.listen(config.listen);
       state.listening = true;
       const metricsPort = config.metrics?.port;
-      if (metricsPort !== undefined) await metricsServer?.listen({ host: config.listen.host, port: metricsPort });
+      if (metricsPort === undefined) return;
+      await metricsServer?.listen({ host: config.listen.host, port: metricsPort, portVariable: METRICS_PORT });
     },
     async close({ isReplaced }) {
       state.stopping = !isReplaced;

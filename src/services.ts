@@ -7,12 +7,21 @@ import { createOneTimeLinks, type OneTimeLinks } from './accounts/one-time-links
 import { createPasswords, type Passwords } from './accounts/passwords.ts';
 import { pepperIdsInUse } from './accounts/pepper-use.store.ts';
 import { createUserSessions, type UserSessions } from './accounts/sessions.ts';
+import { type ApiKeyCheck, createApiKeyCheck } from './api-keys/api-key-check.ts';
+import { type ApiKeys, createApiKeys } from './api-keys/api-keys.ts';
+import { createLastUse } from './api-keys/last-use.ts';
+import { ownApi } from './api-keys/own-api.ts';
+import { createRights, type Rights } from './api-keys/rights.ts';
+import { createServiceAccounts, type ServiceAccounts } from './api-keys/service-accounts.ts';
+import { createUseWriter } from './api-keys/upkeep.store.ts';
 import { type Audit, createAudit, type Transaction } from './audit/audit.ts';
 import { countEvents } from './audit/event-counts.ts';
+import { createObservations, type Observations } from './audit/observations.ts';
 import type { KeyAdministration } from './cli/command.ts';
 import { type Clients, createClients } from './clients/clients.ts';
 import { createResourceServers, type ResourceServers } from './clients/resource-servers.ts';
 import type { Config } from './config/config.ts';
+import { accountClient } from './console/account-client.ts';
 import type { Accelerator } from './platform/accelerator/accelerator.ts';
 import { openAccelerator } from './platform/accelerator/open.ts';
 import type { Database } from './platform/database/database.ts';
@@ -84,6 +93,12 @@ export interface Services {
   upstreamConnections: UpstreamConnections;
   clients: Clients;
   resourceServers: ResourceServers;
+  observations: Observations;
+  /** What a key may be given, and may use. */
+  rights: Rights;
+  apiKeys: ApiKeys;
+  apiKeyCheck: ApiKeyCheck;
+  serviceAccounts: ServiceAccounts;
   close(): Promise<void>;
 }
 
@@ -189,8 +204,40 @@ export async function openServices(
       displayName: (provider) => upstreams.find((upstream) => upstream.provider === provider)?.displayName ?? provider,
       isConfigured: (provider) => upstreams.some((upstream) => upstream.provider === provider),
     });
-    const clients = createClients({ database, audit, endClientAccess, accelerator });
-    const resourceServers = createResourceServers({ database, audit, issuer, accelerator });
+    const clients = createClients({
+      database,
+      audit,
+      endClientAccess,
+      accelerator,
+      builtIn: [ownApi(issuer)],
+      builtInClients: [accountClient({ issuer, name: config.branding.name })],
+    });
+    const resourceServers = createResourceServers({
+      database,
+      audit,
+      issuer,
+      accelerator,
+      builtIn: [ownApi(issuer)],
+    });
+    const observations = createObservations({
+      logger,
+      metrics,
+      providers: upstreams.map(({ provider }) => provider),
+    });
+    const rights = createRights({ issuer, find: resourceServers.find });
+    const lastUse = createLastUse({ write: createUseWriter(database.pool), logger });
+    const { prefix } = config.apiKeys;
+    const apiKeyCheck = createApiKeyCheck({
+      pool: database.pool,
+      prefix,
+      rights,
+      accelerator,
+      onUse: lastUse.used,
+      onRefusal: observations.apiKeyRefused,
+    });
+    const { settle } = apiKeyCheck;
+    const apiKeys = createApiKeys({ database, audit, notify, rights, settle, ...config.apiKeys });
+    const serviceAccounts = createServiceAccounts({ database, audit, rights, accelerator });
     return {
       issuer,
       logger,
@@ -218,8 +265,14 @@ export async function openServices(
       upstreamConnections,
       clients,
       resourceServers,
+      observations,
+      rights,
+      apiKeys,
+      apiKeyCheck,
+      serviceAccounts,
       async close() {
         await sessions.close();
+        await lastUse.close();
         await audit.close();
         await accelerator?.close();
         await database.close();

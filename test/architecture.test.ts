@@ -84,8 +84,12 @@ describe('who may import whom', () => {
     'signing-keys': ['platform', 'audit'],
     clients: ['platform', 'audit'],
     upstreams: ['platform', 'audit'],
-    provider: ['platform', 'audit', 'accounts', 'clients', 'signing-keys'],
+    // Resource servers are the clients' folder: keys are made for them.
+    'api-keys': ['platform', 'audit', 'accounts', 'clients'],
+    provider: ['platform', 'audit', 'accounts', 'clients', 'api-keys', 'signing-keys'],
     interactions: ['platform', 'audit', 'accounts', 'clients', 'upstreams', 'provider'],
+    management: ['platform', 'audit', 'accounts', 'clients', 'api-keys', 'provider'],
+    console: ['platform', 'audit', 'clients', 'api-keys', 'provider', 'interactions'],
   };
 
   /** Where things are put together: the service and the command line are two fronts of the same pieces. */
@@ -152,7 +156,14 @@ describe('each powerful library lives in one place', () => {
   /** Files, or folders with a slash at the end, that may load it. Types alone are free unless `types` is false. */
   const homes: Record<string, { in: string[]; types?: false }> = {
     '@electric-sql/pglite': { in: ['platform/database/'] },
-    '@koa/router': { in: ['http-surface.ts', 'interactions/interactions.routes.ts'] },
+    '@koa/router': {
+      in: [
+        'http-surface.ts',
+        'interactions/interactions.routes.ts',
+        'management/management.routes.ts',
+        'console/account.routes.ts',
+      ],
+    },
     '@node-rs/argon2': { in: ['accounts/argon2id.ts'] },
     '@opentelemetry/api': { in: ['platform/tracing/'] },
     '@opentelemetry/context-async-hooks': { in: ['platform/tracing/export.ts'] },
@@ -179,6 +190,8 @@ describe('each powerful library lives in one place', () => {
         'provider/request-objects.ts',
         'provider/hint-keys.ts',
         'provider/failed-verifications.ts',
+        // Tokens for our own API.
+        'provider/own-access-tokens.ts',
       ],
     },
     koa: { in: ['http-surface.ts'] },
@@ -192,9 +205,12 @@ describe('each powerful library lives in one place', () => {
     // One counts here, the other in what all nodes share.
     'rate-limiter-flexible': { in: ['platform/rate-limiter.ts', 'platform/accelerator/redis.ts'] },
     redis: { in: ['platform/accelerator/redis-connection.ts'] },
-    uuid: { in: ['accounts/', 'audit/', 'clients/', 'platform/mail/', 'platform/outbox/', 'platform/scheduler/'] },
+    uuid: {
+      in: ['accounts/', 'api-keys/', 'audit/', 'clients/', 'platform/mail/', 'platform/outbox/', 'platform/scheduler/'],
+    },
     // Shapes of what comes from outside: variables, and what a developer registers.
-    zod: { in: ['config/', 'clients/'] },
+    zod: { in: ['config/', 'clients/', 'api-keys/', 'management/'] },
+    'zod-openapi': { in: ['management/openapi.ts'] },
   };
 
   const packages = imports.filter(({ to }) => !isOurs(to) && !to.startsWith('node:'));

@@ -1,11 +1,12 @@
 // Preloaded into a node: ends it by SIGKILL at a point that is chosen by number. Points lie before and after everything a request
-// waits for: each statement (before it is sent, when it is under way, after its answer), each password hash, each signature, the
-// arrival of the request, the answer. Not armed, it only passes calls on.
+// waits for: each statement and each command to Redis (before it is sent, when it is under way, after its answer), each password
+// hash, each signature, the arrival of the request, the answer. Not armed, it only passes calls on.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import http from 'node:http';
 import { createRequire } from 'node:module';
-import pg from 'pg';
+// The service's own, which is not the one of node_modules.
+import pg from '../../dist/pg.js';
 
 const fromTheStart = process.env.KILL_AT_POINT;
 let armed = fromTheStart !== undefined;
@@ -66,17 +67,39 @@ async function passing(promise, label) {
   }
 }
 
-for (const [target, name] of [
-  [createRequire(import.meta.url)('bcrypt'), 'compare'],
-  [createRequire(import.meta.url)('bcrypt'), 'hash'],
-  [crypto.subtle, 'sign'],
+const require = createRequire(import.meta.url);
+const bcrypt = require('bcrypt');
+const argon2 = require('@node-rs/argon2');
+for (const [target, name, label] of [
+  [bcrypt, 'compare', 'bcrypt compare'],
+  [bcrypt, 'hash', 'bcrypt hash'],
+  [argon2, 'verify', 'argon2id verify'],
+  [argon2, 'hash', 'argon2id hash'],
+  [crypto.subtle, 'sign', 'sign'],
 ]) {
   const original = target[name];
   target[name] = function (...given) {
-    point(`before ${name}`);
+    point(`before ${label}`);
     const result = original.apply(this, given);
-    return typeof result?.then === 'function' ? passing(result, `after ${name}`) : result;
+    return typeof result?.then === 'function' ? passing(result, `after ${label}`) : result;
   };
+}
+
+if (process.env.REDIS_URL) {
+  // The library makes a class of its own for every set of options; what they send goes through the one below them.
+  const { default: redisOfService } = await import('../../dist/redis.js');
+  const redis = ownerOf(redisOfService.createClient(), 'sendCommand');
+  const { sendCommand } = redis;
+  redis.sendCommand = function (command, ...rest) {
+    point(`before ${command[0]}`);
+    const result = sendCommand.call(this, command, ...rest);
+    if (armed) setImmediate(() => point(`during ${command[0]}`));
+    return passing(result, `after ${command[0]}`);
+  };
+}
+
+function ownerOf(object, name) {
+  return Object.hasOwn(object, name) ? object : ownerOf(Object.getPrototypeOf(object), name);
 }
 
 const { emit } = http.Server.prototype;

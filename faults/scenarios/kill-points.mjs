@@ -1,31 +1,42 @@
+import { freePort } from '../../scripts/free-port.mjs';
 import { preload } from '../node-process.mjs';
+import { findRedis, startRedis } from '../redis.mjs';
 import { signIn } from '../visitor.mjs';
+
+const REGULARS = 20;
+/** Who signs in for the first time since the installation changed its hash, once each; who has a link, once each. */
+const ONCE = 70;
+
+const signingIn = (person) => ({
+  async prepare(world) {
+    const who = person(world);
+    if (!who) return undefined;
+    const visitor = world.visitor(who, world.clients.own);
+    await visitor.open();
+    await visitor.look();
+    return visitor;
+  },
+  async act(visitor, to) {
+    const entered = await visitor.submitPassword({ to });
+    return entered.outcome === 'acknowledged' ? visitor.resume({ to }) : entered;
+  },
+  async goOn(visitor) {
+    if (visitor.state.resume) {
+      if ((await eventually(() => visitor.resume())).arrived) return undefined;
+    } else if ((await eventually(() => visitor.submitPassword())).outcome === 'acknowledged') {
+      if ((await eventually(() => visitor.resume())).arrived) return undefined;
+    }
+    return arrives(visitor);
+  },
+});
 
 /**
  * What a node may be killed in the middle of. `prepare` brings a visitor there, `act` is what is interrupted (all of it to one node),
  * `goOn` is what the person or the application does then; it answers what is wrong, if anything.
  */
 const STEPS = {
-  'sign-in': {
-    async prepare(world) {
-      const visitor = world.visitor(world.nextPerson(), world.clients.own);
-      await visitor.open();
-      await visitor.look();
-      return visitor;
-    },
-    async act(visitor, to) {
-      const entered = await visitor.submitPassword({ to });
-      return entered.outcome === 'acknowledged' ? visitor.resume({ to }) : entered;
-    },
-    async goOn(visitor) {
-      if (visitor.state.resume) {
-        if ((await eventually(() => visitor.resume())).arrived) return undefined;
-      } else if ((await eventually(() => visitor.submitPassword())).outcome === 'acknowledged') {
-        if ((await eventually(() => visitor.resume())).arrived) return undefined;
-      }
-      return arrives(visitor);
-    },
-  },
+  'sign-in': signingIn((world) => world.nextPerson()),
+  'sign-in with an outdated hash': signingIn((world) => world.outdated.pop()),
   'code exchange': {
     async prepare(world) {
       const visitor = world.visitor(world.nextPerson(), world.clients.own);
@@ -136,17 +147,32 @@ export const killPoints = {
   name: 'kill-points',
   title: 'kill -9 at every await of sign-in, consent, code exchange, refresh, sign-out, revocation, one-time link',
   async run(open, { short, points: wanted = short ? 12 : undefined }) {
-    const world = await open({ people: short ? 8 : 20, invited: short ? 4 : 60, nodeArguments: preload('kill') });
+    const regulars = short ? 8 : REGULARS;
+    const once = short ? 4 : ONCE;
+    const redis = findRedis();
+    const redisPort = await freePort();
+    const world = await open({
+      people: regulars + once,
+      invited: once,
+      nodeArguments: preload('kill'),
+      environment: redis ? { REDIS_URL: `redis://127.0.0.1:${redisPort}` } : {},
+      // Later than everybody's password.
+      nodeEnvironment: { PASSWORD_HASH: 'argon2id' },
+    });
+    if (redis) world.closing.push((await startRedis(redis, world.folder, redisPort)).close);
     const { history, nodes, random } = world;
+    world.outdated = world.people.splice(regulars);
     let turn = 0;
     world.nextPerson = () => {
       turn += 1;
       return world.people[turn % world.people.length];
     };
     await world.startAll();
+    // After it their hashes are of the new kind.
+    for (const person of world.people) await signIn(world.visitor(person, world.clients.own));
     const all = [];
     for (const [name, step] of Object.entries(STEPS)) {
-      const labels = await countPoints(world, step);
+      const labels = (await countPoints(world, step)) ?? [];
       for (const [index, label] of labels.entries()) all.push({ name, step, number: index + 1, label });
     }
     const chosen = wanted === undefined ? all : shuffled(all, random);
@@ -170,13 +196,17 @@ export const killPoints = {
       if (problem) world.violation(`cannot go on: ${problem}`);
       await restarted;
     }
-    return { world, seen: `${reached} of ${all.length} points` };
+    return {
+      world,
+      seen: `${reached} of ${all.length} points${redis ? '' : ', none at Redis, which is not installed'}`,
+    };
   },
 };
 
 async function countPoints(world, step) {
   const [node] = world.nodes;
   const visitor = await step.prepare(world);
+  if (!visitor) return undefined;
   await node.ask({ arm: 0 });
   const done = await step.act(visitor, node);
   await settle();

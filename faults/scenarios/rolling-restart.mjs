@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { freePort } from '../../scripts/free-port.mjs';
-import { signIn } from '../visitor.mjs';
+import { startSteadyLoad } from '../steady-load.mjs';
 
 const RATE = 100;
 
@@ -17,7 +17,7 @@ export const rollingRestart = {
     const world = await open({
       people: 12,
       issuerPort: await freePort(),
-      // So long the balancer's idle connections are used up, each by one last answer, before they are closed.
+      // Longer than the balancer keeps idle connections: those in use get one last answer, the others are closed by it and not by us.
       environment: { DAEMUN_SHUTDOWN_DELAY: '2' },
     });
     if (world.embedded) return { skipped: 'the embedded database has one node' };
@@ -26,7 +26,7 @@ export const rollingRestart = {
     const front = await startNginx(nginx, world);
     world.closing.push(front.stop);
     const entrance = { name: 'nginx', port: world.issuerPort };
-    const load = await startSteadyLoad(world, entrance, short ? 50 : RATE);
+    const load = await startSteadyLoad(world, { to: entrance, rate: short ? 50 : RATE });
     const until = Date.now() + seconds * 1_000;
     let restarts = 0;
     do {
@@ -72,6 +72,7 @@ http {
   upstream daemun {
     ${nodes.map(({ port }) => `server 127.0.0.1:${port} max_fails=0;`).join('\n    ')}
     keepalive 16;
+    keepalive_timeout 1s;
   }
   server {
     listen 127.0.0.1:${issuerPort};
@@ -98,77 +99,6 @@ http {
       await ended;
     },
   };
-}
-
-/** So many requests a second, whatever becomes of the others: each that fails is a violation. */
-async function startSteadyLoad(world, to, rate) {
-  const { people, clients, random } = world;
-  const visitors = [];
-  for (const person of people) {
-    const visitor = world.visitor(person, clients.own);
-    const arrived = await retried(() => signIn(visitor, { to }));
-    if (!arrived.arrived) throw new Error(`signing in: ${arrived.outcome} ${arrived.said ?? arrived.error}`);
-    await visitor.exchange({ to });
-    visitors.push({ visitor, busy: false });
-  }
-  const underWay = new Set();
-  let sent = 0;
-  const began = performance.now();
-  const report = ({ kind, outcome, status, error, said }) => {
-    if (outcome !== 'acknowledged')
-      world.violation(`${kind} failed: ${outcome} ${status ?? ''} ${error ?? said ?? ''}`);
-  };
-  const documents = ['/.well-known/jwks.json', '/.well-known/openid-configuration'];
-
-  async function one() {
-    sent += 1;
-    const place = visitors[sent % visitors.length];
-    const { visitor } = place;
-    const dice = random();
-    if (dice < 0.3) {
-      const path = documents[sent % 2];
-      const { status, error } = await world.ask(path, { to });
-      return report({
-        kind: path,
-        outcome: status === 200 ? 'acknowledged' : 'refused',
-        status,
-        error: error?.message,
-      });
-    }
-    if (dice < 0.5) return report(await visitor.machineToken({ of: clients.machine, to }));
-    if (dice < 0.7) return report(await visitor.userinfo({ to }));
-    if (dice < 0.85 || place.busy) return report(await visitor.introspect(`access:${visitor.state.access}`, { to }));
-    place.busy = true;
-    report(await visitor.renew({ to }));
-    place.busy = false;
-  }
-
-  const timer = setInterval(() => {
-    const due = ((performance.now() - began) * rate) / 1_000;
-    // Late timers catch up; a machine that is too busy gets fewer, not a pile.
-    while (sent < due && underWay.size < 64) {
-      const request = one();
-      underWay.add(request);
-      request.finally(() => underWay.delete(request));
-    }
-  }, 1_000 / rate);
-  return {
-    async stop() {
-      clearInterval(timer);
-      const rate = sent / ((performance.now() - began) / 1_000);
-      await Promise.all(underWay);
-      return { sent, rate };
-    },
-  };
-}
-
-/** The balancer may take a moment to come up. */
-async function retried(attempt) {
-  for (let tries = 0; ; tries++) {
-    const result = await attempt();
-    if (result.outcome !== 'not-sent' || tries === 50) return result;
-    await pause(100);
-  }
 }
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -35,9 +35,10 @@ for (const form of document.querySelectorAll('form[data-once]')) {
   });
 }
 
-// A page that comes back from the browser's memory has not sent anything yet.
+// A page that comes back from the browser's memory has not sent anything yet; and what was shown once is not shown again.
 window.addEventListener('pageshow', (event) => {
   if (!event.persisted) return;
+  if (document.querySelector('[data-shown-once]')) window.location.reload();
   for (const form of document.querySelectorAll('form[data-sent]')) {
     delete form.dataset.sent;
     for (const button of form.querySelectorAll('button')) button.removeAttribute('aria-disabled');
@@ -49,10 +50,13 @@ for (const button of document.querySelectorAll('[data-copy]')) {
   const label = button.textContent;
   button.hidden = false;
   button.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    const source = document.getElementById(button.dataset.copy);
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
     button.textContent = button.dataset.copied;
     setTimeout(() => {
       button.textContent = label;
     }, 2000);
   });
 }
+
+for (const field of document.querySelectorAll('[data-select]')) field.addEventListener('focus', () => field.select());

@@ -125,7 +125,7 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
         await setState(tx, id, 'disabled');
         const sessionsEnded = await endAll(tx, id);
         await audit.in(tx).userDisabled({ userId: id, sessionsEnded }, by);
-        await notify(tx, (await readAccount(tx, id))!, 'account_disabled');
+        await notify(tx, (await readAccount(tx, id))!, 'account_disabled', { by });
         return 'done';
       });
     },
@@ -139,7 +139,7 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
         await setState(tx, id, 'active');
         await endAll(tx, id);
         await audit.in(tx).userEnabled({ userId: id }, by);
-        await notify(tx, (await readAccount(tx, id))!, 'account_enabled');
+        await notify(tx, (await readAccount(tx, id))!, 'account_enabled', { by });
         return 'done';
       });
     },
@@ -154,7 +154,7 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
         const sessionsEnded = await endAll(tx, id);
         await eraseAccount(tx, id);
         await audit.in(tx).userDeleted({ userId: id, sessionsEnded }, by);
-        await notify(tx, account, 'account_deleted');
+        await notify(tx, account, 'account_deleted', { by });
         return 'done';
       });
     },

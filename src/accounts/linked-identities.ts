@@ -79,7 +79,8 @@ export function createLinkedIdentities(options: LinkedIdentitiesOptions): Linked
           await voidPendingLinks(tx, which);
           const ended = endsAccess && { sessionsEnded: await endAll(tx, userId) };
           await audit.in(tx).identityUnlinked({ userId, provider, ...ended }, by);
-          await notify(tx, (await readAccount(tx, userId))!, 'identity_unlinked', { provider: displayName(provider) });
+          const account = (await readAccount(tx, userId))!;
+          await notify(tx, account, 'identity_unlinked', { provider: displayName(provider), by });
           return 'done';
         }),
       );

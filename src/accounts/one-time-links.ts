@@ -138,7 +138,7 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
           await endAccess(tx, id);
           await audit.in(tx).passwordChanged({ userId: id, how: 'invitation' }, by);
           const account = (await readAccount(tx, id))!;
-          await notify(tx, account, 'password_changed');
+          await notify(tx, account, 'password_changed', { by });
           return { kind: 'changed', account };
         }),
       );

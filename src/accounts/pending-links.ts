@@ -126,7 +126,7 @@ export function createPendingLinks({ database, audit, notify, displayName }: Pen
     await fillProfile(tx, userId, identity);
     await audit.in(tx).identityLinked({ userId, provider, addressVerified }, by);
     const account = (await readStoredAccount(tx, userId))!;
-    await notify(tx, account, 'identity_linked', { provider: displayName(provider) });
+    await notify(tx, account, 'identity_linked', { provider: displayName(provider), by });
     return { kind: 'linked', account };
   }
 

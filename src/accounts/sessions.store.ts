@@ -18,12 +18,35 @@ export interface UserSession {
 }
 
 /** A later sign-in in the same engine session replaces what is said about it. With its record, which it stands or falls with. */
-const START = `WITH started AS (
-    INSERT INTO user_sessions (uid, user_id, user_agent, device, address, amr, provider)
-    VALUES ($1, $2::uuid, $3, $4, $5, $6::text[], $7)
+function insertStarted(values: string): string {
+  return `INSERT INTO user_sessions (uid, user_id, user_agent, device, address, amr, provider) ${values}
     ON CONFLICT (uid) DO UPDATE SET user_id = EXCLUDED.user_id, user_agent = EXCLUDED.user_agent, device = EXCLUDED.device,
-      address = EXCLUDED.address, amr = EXCLUDED.amr, provider = EXCLUDED.provider, last_used_at = now(), ended_at = NULL)
+      address = EXCLUDED.address, amr = EXCLUDED.amr, provider = EXCLUDED.provider, last_used_at = now(), ended_at = NULL`;
+}
+
+const START = `WITH started AS (${insertStarted('VALUES ($1, $2::uuid, $3, $4, $5, $6::text[], $7)')})
   ${insertPlaced('$8::json', 'true')}`;
+
+/** A row of user_sessions, with the names of its columns. */
+export interface StartedRow {
+  uid: string;
+  user_id: string;
+  user_agent?: string | undefined;
+  device?: string | undefined;
+  address?: string | undefined;
+  amr: string[];
+  provider?: string | undefined;
+}
+
+/**
+ * Sessions as a part of a statement that does the work of several callers: `rows` is its JSON parameter, where each row also has the
+ * `place` of its caller; stored are those that fulfil the condition.
+ */
+export function startPlaced(rows: string, condition: string): string {
+  return insertStarted(`SELECT uid, user_id, user_agent, device, address, amr, provider
+    FROM json_to_recordset(${rows}) AS row (place int, uid text, user_id uuid, user_agent text, device text, address text,
+      amr text[], provider text) WHERE ${condition}`);
+}
 
 /** A row that somebody else is writing has just been used or ended: skipped, so that two nodes never wait for each other. */
 const TOUCH = `WITH used AS (
@@ -49,19 +72,11 @@ export function createSessionStore(pool: Pool) {
   const providerOf = preparedStatement<{ provider: string | null }>(pool, 'sessions.provider_of', PROVIDER_OF);
   const markEnded = preparedStatement<{ userId: string }>(pool, 'sessions.end', MARK_ENDED);
   return {
-    async start(session: {
-      uid: string;
-      userId: string;
-      userAgent?: string;
-      device?: string;
-      address?: string;
-      amr: string[];
-      provider?: string;
-      /** What the audit log says about it. */
-      record: AuditRow;
-    }): Promise<void> {
-      const { uid, userId, userAgent, device, address, amr, provider, record } = session;
-      await start([uid, userId, userAgent, device, address, amr, provider, JSON.stringify([record])]);
+    async start(
+      { uid, user_id, user_agent, device, address, amr, provider }: StartedRow,
+      record: AuditRow,
+    ): Promise<void> {
+      await start([uid, user_id, user_agent, device, address, amr, provider, JSON.stringify([record])]);
     },
     /** `used` maps a session to how many milliseconds ago it was used. */
     async touch(used: Map<string, number>): Promise<void> {

@@ -1,13 +1,13 @@
-import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
+import type { Audit, AuditContext, AuditRow, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
 import type { Logger } from '../platform/logger.ts';
 import { isAccountId } from './account.ts';
 import { waitForLocks } from './accounts.store.ts';
 import { deviceName, printableUserAgent } from './device-name.ts';
-import { createSessionStore, endSessionsOf, type UserSession } from './sessions.store.ts';
+import { createSessionStore, endSessionsOf, type StartedRow, type UserSession } from './sessions.store.ts';
 
-export type { UserSession } from './sessions.store.ts';
+export type { StartedRow, UserSession } from './sessions.store.ts';
 
 const MINUTE = 60_000;
 /** More uses than this are written at once, whatever the clock says. */
@@ -23,9 +23,19 @@ export interface NewUserSession extends AuditContext {
   userAgent?: string;
 }
 
+/** A sign-in whose rows a statement of the caller's own stores. */
+export interface PreparedStart {
+  row: StartedRow;
+  record: AuditRow;
+  /** Both are stored. */
+  stored(): void;
+}
+
 export interface UserSessions {
   /** A person has signed in. Writes the audit event too. */
   start(session: NewUserSession): Promise<void>;
+  /** The same for whoever stores it together with the session itself. */
+  prepareStart(session: NewUserSession): PreparedStart;
   /** It was used. At most one write a minute for each session; the last minute is lost with the process. */
   touch(uid: string): void;
   /** Those that have not ended, last used first. */
@@ -71,6 +81,14 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
       .catch((error) => logger.warn({ error }, 'the last use of sessions was not stored'));
   }
 
+  function prepareStart({ uid, userId, amr, provider, userAgent, ...by }: NewUserSession): PreparedStart {
+    const device = deviceName(userAgent);
+    const row = { uid, user_id: userId, user_agent: printableUserAgent(userAgent), device, address: by.address, amr };
+    const details = { ...(provider !== undefined && { provider }), ...(device && { device }) };
+    const event = audit.prepare.sessionStarted({ sessionId: uid, userId, amr, ...details }, by);
+    return { row: { ...row, provider }, record: event.row, stored: () => event.stored() };
+  }
+
   function endEach(which: { uid: string } | { except?: string }, userId: string, by: AuditContext): Promise<number> {
     // Ending a session locks grants and tokens that requests under way lock too.
     return retryConflicts(() =>
@@ -87,14 +105,13 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
   }
 
   return {
-    async start({ uid, userId, amr, provider, userAgent, ...by }) {
-      const device = deviceName(userAgent);
-      const said = { userAgent: printableUserAgent(userAgent), device, address: by.address };
-      const details = { ...(provider !== undefined && { provider }), ...(device && { device }) };
-      const event = audit.prepare.sessionStarted({ sessionId: uid, userId, amr, ...details }, by);
-      await store.start({ uid, userId, amr, provider, ...said, record: event.row });
-      event.stored();
+    async start(session) {
+      const { row, record, stored } = prepareStart(session);
+      await store.start(row, record);
+      stored();
     },
+
+    prepareStart,
 
     touch(uid) {
       touched.set(uid, performance.now());

@@ -51,7 +51,7 @@ export function createSignInStore(pool: Pool) {
       WHERE u.id = ${ID_BY_LOGIN}`,
   );
   // The account as it is now, after the hash was computed. The devices' rows before the account's, as everywhere; of those that
-  // were not used for longest, one that somebody is using stays.
+  // were not used for longest, one that somebody is using stays. They are found first and locked then: OFFSET locks what it skips.
   const succeed = preparedStatement<{ state: AccountState }>(
     pool,
     'sign_in.succeed',
@@ -64,8 +64,10 @@ export function createSignInStore(pool: Pool) {
         RETURNING 1),
       removed AS (
         DELETE FROM known_devices WHERE user_id = $1::uuid AND digest IN (
-          SELECT digest FROM known_devices WHERE user_id = $1::uuid AND digest <> $3 AND (SELECT count(*) FROM device) > 0
-          ORDER BY last_used_at DESC OFFSET ${MOST_DEVICES - 1} FOR UPDATE SKIP LOCKED)
+          SELECT digest FROM known_devices WHERE user_id = $1::uuid AND digest IN (
+            SELECT digest FROM known_devices WHERE user_id = $1::uuid AND digest <> $3 AND (SELECT count(*) FROM device) > 0
+            ORDER BY last_used_at DESC OFFSET ${MOST_DEVICES - 1})
+          FOR UPDATE SKIP LOCKED)
         RETURNING 1),
       reset AS (
         DELETE FROM sign_in_throttles

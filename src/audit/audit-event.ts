@@ -10,6 +10,9 @@ type Person = { userId: string };
 type Client = { clientId: string };
 type OfSession = { sessionId?: string };
 type Upstream = { provider: string };
+/** `apiKey` is its id, `hint` the end of its value. */
+type ApiKey = { apiKey: string; name: string; hint: string; owner: string; userId?: string; serviceAccount?: string };
+type ServiceAccount = { serviceAccount: string; name: string };
 type SigningKey = { kid: string; algorithm: string };
 
 export const SIGN_IN_REFUSALS = [
@@ -66,7 +69,12 @@ export interface AuditDetails {
   consentDenied: Person & Client & OfSession;
   consentWithdrawn: Person & Client;
   authorizationRefused: { clientId?: string; userId?: string; error: string };
-  tokenIssued: Client & OfSession & { userId?: string; kind: string; grantType: string; resource?: string | string[] };
+  /** `apiKey`: the id of the key that it was exchanged for. */
+  tokenIssued: Client &
+    OfSession & { userId?: string; kind: string; grantType: string; resource?: string | string[] } & {
+      apiKey?: string;
+      serviceAccount?: string;
+    };
   tokenRefused: { clientId?: string; userId?: string; error: string; grantType?: string };
   tokenRevoked: Client & { userId?: string; kind: string };
   grantRevoked: { userId?: string; clientId?: string; reason?: string };
@@ -88,6 +96,15 @@ export interface AuditDetails {
   secretDeleted: { secret: string; purpose: string };
   keysRewrapped: { kekId: string; rows: Record<string, number> };
   outboxEffectRetried: { effect: string; kind: string };
+  apiKeyCreated: ApiKey & { access: Record<string, string[]> };
+  apiKeyChanged: ApiKey & { changed: string[]; access?: Record<string, string[]> };
+  apiKeyRotated: ApiKey & { replaces: string; overlapSeconds: number };
+  apiKeyRevoked: ApiKey & { reason?: string; foundAt?: string };
+  serviceAccountCreated: ServiceAccount & { access: Record<string, string[]> };
+  serviceAccountChanged: ServiceAccount & { changed: string[]; access?: Record<string, string[]> };
+  serviceAccountDisabled: ServiceAccount;
+  serviceAccountEnabled: ServiceAccount;
+  serviceAccountDeleted: ServiceAccount & { apiKeysRevoked: number };
 }
 
 export type AuditEventName = keyof AuditDetails;
@@ -165,6 +182,15 @@ export const eventKinds: Record<AuditEventName, EventKind> = {
   secretDeleted: info('secret.deleted'),
   keysRewrapped: warn('keys.rewrapped'),
   outboxEffectRetried: info('outbox.effect_retried'),
+  apiKeyCreated: info('api_key.created'),
+  apiKeyChanged: info('api_key.changed'),
+  apiKeyRotated: info('api_key.rotated'),
+  apiKeyRevoked: info('api_key.revoked'),
+  serviceAccountCreated: info('service_account.created'),
+  serviceAccountChanged: info('service_account.changed'),
+  serviceAccountDisabled: info('service_account.disabled'),
+  serviceAccountEnabled: info('service_account.enabled'),
+  serviceAccountDeleted: info('service_account.deleted'),
 };
 
 export interface NamedEvent extends EventKind {

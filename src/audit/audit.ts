@@ -1,5 +1,6 @@
 import type { Database } from '../platform/database/database.ts';
 import type { Logger } from '../platform/logger.ts';
+import { printable } from '../platform/printable.ts';
 import { type AuditRow, createInserter, insertWithin, type Transaction } from './audit.store.ts';
 import {
   type AuditContext,
@@ -11,7 +12,6 @@ import {
 import { createAuditQueue } from './audit-queue.ts';
 import type { CountEvent } from './event-counts.ts';
 import { eventId } from './event-id.ts';
-import { printable } from './printable.ts';
 
 export type { AuditRow, Transaction } from './audit.store.ts';
 export type { AuditContext, AuditDetails, AuditWriter } from './audit-event.ts';
@@ -34,8 +34,6 @@ export interface Audit {
   queue: AuditWriter;
   /** False while the database does not keep up with `queue`. */
   hasRoom(): boolean;
-  /** How often each type of event happened in this process. */
-  counts(): Record<string, number>;
   close(): Promise<void>;
 }
 
@@ -48,7 +46,6 @@ export interface AuditOptions {
 
 /** The append-only record of who did what: each event is a row, a log line and a count, written by one call. S-175 */
 export function createAudit({ database, logger, count }: AuditOptions): Audit {
-  const counts = new Map<string, number>();
   const insert = createInserter(database.pool);
   const queue = createAuditQueue<{ row: AuditRow; since: number }>({
     insert: (entries) =>
@@ -56,7 +53,6 @@ export function createAudit({ database, logger, count }: AuditOptions): Audit {
   });
 
   function tell({ type, level }: NamedEvent, row: AuditRow): void {
-    counts.set(type, (counts.get(type) ?? 0) + 1);
     logger[level](lineOf(row), type);
   }
 
@@ -87,7 +83,6 @@ export function createAudit({ database, logger, count }: AuditOptions): Audit {
     })),
     queue: queued,
     hasRoom: () => queue.hasRoom(),
-    counts: () => Object.fromEntries(counts),
     close: () => queue.close(),
   };
 }

@@ -8,7 +8,12 @@ type Effects = { [Name in AuditEventName]?: (details: AuditDetails[Name]) => voi
 
 /** What everything is called that is not in a list: a label has few values, whatever is written into a request. */
 const OTHER = 'other';
-const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials'];
+const GRANT_TYPES = [
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+];
 const TOKEN_KINDS = ['access_token', 'refresh_token', 'id_token'];
 const TOKEN_ERRORS = [
   'invalid_request',

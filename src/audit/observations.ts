@@ -1,8 +1,8 @@
 import { createBoundedLog } from '../platform/bounded-log.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/metrics.ts';
+import { printable } from '../platform/printable.ts';
 import type { AuditContext } from './audit-event.ts';
-import { printable } from './printable.ts';
 
 /** What was shown to us as a proof. */
 export const PROOFS = [
@@ -28,9 +28,43 @@ export const VERIFICATION_CAUSES = [
 ] as const;
 export type VerificationCause = (typeof VERIFICATION_CAUSES)[number];
 
+/** Why an API key was refused. Whoever presented it is told none of these. */
+export const API_KEY_REFUSALS = [
+  'malformed',
+  'checksum',
+  'unknown',
+  'revoked',
+  'expired',
+  'address',
+  'owner_disabled',
+  'resource',
+  'scope',
+] as const;
+export type ApiKeyRefusal = (typeof API_KEY_REFUSALS)[number];
+
+/** Why a request to our own API was not answered. Whoever asks is told the status that it comes to. */
+export const API_CALL_REFUSALS = [
+  'no_credential',
+  'unknown_scheme',
+  'ambiguous',
+  'session_ended',
+  'api_key',
+  'access_token',
+  'owner_disabled',
+  'cross_site',
+  'scope',
+  'not_administrator',
+  'stale_sign_in',
+  'too_many_requests',
+] as const;
+export type ApiCallRefusal = (typeof API_CALL_REFUSALS)[number];
+
 /** One function for each thing that is watched. */
 export interface Observations {
   verificationFailed(of: { proof: Proof; cause: VerificationCause; clientId?: string }, by: AuditContext): void;
+  /** `apiKey`: its id, where it is one of ours. */
+  apiKeyRefused(of: { cause: ApiKeyRefusal; apiKey?: string }, by: AuditContext): void;
+  apiCallRefused(of: { cause: ApiCallRefusal; operation: string }, by: AuditContext): void;
   /** 401: who it is was not proven; 403: it was, and is not enough. */
   permissionRefused(of: { status: 401 | 403; route: string }, by: AuditContext): void;
   /** An upstream said who somebody is. What it failed at is in the audit log. */
@@ -57,6 +91,16 @@ export function createObservations({ logger, metrics, providers }: ObservationsO
     'Tokens, assertions and proofs that were presented and did not hold.',
     ['proof', 'cause'],
   );
+  const keyRefused = metrics.counter(
+    'daemun_api_keys_refused_total',
+    'API keys that were presented and did not hold.',
+    ['cause'],
+  );
+  const callRefused = metrics.counter(
+    'daemun_api_calls_refused_total',
+    'Requests to our own API that were not answered, by what was wrong with whoever asked.',
+    ['cause'],
+  );
   const refused = metrics.counter('daemun_permissions_refused_total', 'Requests answered by 401 and by 403.', [
     'status',
     'route',
@@ -66,6 +110,8 @@ export function createObservations({ logger, metrics, providers }: ObservationsO
   ]);
   const loaded = metrics.counter('daemun_key_sets_loaded_total', 'Key sets that this node began to use.', []);
   for (const proof of PROOFS) for (const cause of VERIFICATION_CAUSES) failed({ proof, cause }, 0);
+  for (const cause of API_KEY_REFUSALS) keyRefused({ cause }, 0);
+  for (const cause of API_CALL_REFUSALS) callRefused({ cause }, 0);
   for (const provider of providers) answered({ provider }, 0);
 
   function log(kind: string, type: string, of: object, by: AuditContext = {}): void {
@@ -78,6 +124,14 @@ export function createObservations({ logger, metrics, providers }: ObservationsO
     verificationFailed({ proof, cause, clientId }, by) {
       failed({ proof, cause });
       log(`verification ${proof} ${cause}`, 'verification.failed', { proof, cause, clientId }, by);
+    },
+    apiKeyRefused({ cause, apiKey }, by) {
+      keyRefused({ cause });
+      log(`api key ${cause}`, 'api_key.refused', { cause, ...(apiKey && { apiKey }) }, by);
+    },
+    apiCallRefused({ cause, operation }, by) {
+      callRefused({ cause });
+      log(`api call ${cause}`, 'api_call.refused', { cause, operation }, by);
     },
     permissionRefused({ status, route }, by) {
       refused({ status: String(status), route });

@@ -5,6 +5,9 @@ import type { CommandContext } from './command.ts';
 import { CommandError, nothingToChange } from './command-error.ts';
 import { collect, jsonFile, seconds } from './option-values.ts';
 
+/** What can be unset besides metadata. */
+const OURS = ['resources', 'service_account'];
+
 export interface ClientOptions {
   name?: string;
   redirectUri?: string[];
@@ -15,6 +18,7 @@ export interface ClientOptions {
   type?: string;
   scope?: string;
   resource?: string[];
+  serviceAccount?: string;
   firstParty?: boolean;
   pkce?: boolean;
   jwks?: Record<string, unknown>;
@@ -49,6 +53,7 @@ export function addClientOptions(command: Command, context: CommandContext): Com
     .addOption(new Option('--type <type>', 'application type').choices(['web', 'native']))
     .option('--scope <scopes>', 'the most it may ask for, separated by spaces')
     .option('--resource <identifier>', 'a resource server it may ask tokens for; may be repeated', collect)
+    .option('--service-account <id>', 'a service account that its own tokens (client_credentials) speak for')
     .option('--first-party', 'ours: people are not asked for consent')
     .option('--no-first-party', 'people are asked for consent')
     .option('--pkce', 'every sign-in must use PKCE')
@@ -70,7 +75,7 @@ export function addClientOptions(command: Command, context: CommandContext): Com
 
 /** @throws CommandError when it is no member that a client can be without, or nothing was given to change */
 export function requireChanges(options: ClientOptions & { unset?: string[] }): void {
-  const known = ['resources', ...CLIENT_METADATA_MEMBERS];
+  const known = [...OURS, ...CLIENT_METADATA_MEMBERS];
   const unknown = options.unset?.filter((name) => !known.includes(name)) ?? [];
   if (unknown.length) {
     throw new CommandError(`These cannot be unset: ${unknown.join(', ')}. What can be: ${known.join(', ')}.`);
@@ -100,12 +105,13 @@ export function changesOf(options: ClientOptions, unset: string[] = []): ClientC
     refresh_token_lifetime: options.refreshTokenLifetime,
   };
   const given = Object.entries(members).filter(([, value]) => value !== undefined);
-  const removed = unset.filter((name) => name !== 'resources').map((name): [string, null] => [name, null]);
+  const removed = unset.filter((name) => !OURS.includes(name)).map((name): [string, null] => [name, null]);
   return {
     name: options.name,
     isFirstParty: options.firstParty,
     requirePkce: options.pkce,
     resources: unset.includes('resources') ? [] : options.resource,
+    serviceAccountId: unset.includes('service_account') ? null : options.serviceAccount,
     metadata: Object.fromEntries([...Object.entries(options.metadata ?? {}), ...given, ...removed]),
   };
 }

@@ -160,6 +160,7 @@ function printClient(context: CommandContext, json: boolean, client: ClientDetai
       ['First party', client.isFirstParty],
       ['PKCE required', client.requirePkce],
       ['Resources', client.resources],
+      ['Service account', client.serviceAccountId],
       ...Object.entries(client.metadata).map(([member, value]): [string, string | string[]] => [member, shown(value)]),
       ['Secrets', client.secrets.map(({ hint, expiresAt }) => `…${hint}${until(expiresAt)}`)],
       ['Version', client.version],

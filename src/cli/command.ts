@@ -2,6 +2,8 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Federation } from '../accounts/federation.ts';
 import type { OneTimeLinks } from '../accounts/one-time-links.ts';
+import type { ApiKeys } from '../api-keys/api-keys.ts';
+import type { ServiceAccounts } from '../api-keys/service-accounts.ts';
 import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
@@ -24,6 +26,8 @@ export interface Services {
   upstreamConnections: UpstreamConnections;
   clients: Clients;
   resourceServers: ResourceServers;
+  apiKeys: Omit<ApiKeys, 'revokeByValue'>;
+  serviceAccounts: Omit<ServiceAccounts, 'findActing'>;
   keys: KeyAdministration;
   outbox: Pick<Outbox, 'list' | 'find' | 'retry'>;
   audit: Pick<Audit, 'in'>;

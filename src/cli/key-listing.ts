@@ -1,5 +1,7 @@
 import type { KeyRecord, KeyState } from '../signing-keys/key-record.ts';
 import type { KeyListing } from '../signing-keys/key-store.ts';
+import { type KeyFacts, keyWarnings } from '../signing-keys/key-warnings.ts';
+import { missingKeys } from '../signing-keys/life-cycle.ts';
 import type { SecretListing } from '../signing-keys/secret-store.ts';
 import { type KeyPolicy, lastSignature, retention, warmUp } from '../signing-keys/timing.ts';
 import type { KeyAdministration } from './command.ts';
@@ -8,8 +10,6 @@ import { tableOf } from './output.ts';
 
 /** A node that serves says so every few seconds. */
 const LIVE = 60;
-/** Somebody advances within seconds where anybody runs. */
-const OVERDUE = 60;
 
 export interface KeysShown {
   version: number;
@@ -105,37 +105,22 @@ function nextOf(
 }
 
 function warningsAbout(
-  listing: KeyListing,
+  { keys, nodes, now, version, nextTransitionAt }: KeyListing,
   { store, kekIds, policy }: KeyAdministration,
-  inUse: readonly string[],
+  kekIdsInUse: readonly string[],
 ): string[] {
-  const { keys, nodes, now, version, nextTransitionAt } = listing;
-  const warnings: string[] = [];
-  for (const algorithm of store.algorithms) {
-    const states = keys.flatMap((key) => (key.algorithm === algorithm ? [key.state] : []));
-    if (!states.includes('active')) warnings.push(`${algorithm}: no key signs.`);
-    if (!states.includes('published')) {
-      warnings.push(`${algorithm}: no spare is published, so an emergency would be felt by relying parties.`);
-    }
-  }
-  const overdue = (now - nextTransitionAt) / 1000;
-  if (overdue > OVERDUE) warnings.push(`A transition is overdue for ${inWords(overdue)}: no node advances the keys.`);
-  // What has just changed is on its way.
-  const settled = now - lastChange(keys) > policy.propagation * 1000;
-  const live = nodes.filter(({ seenAgo }) => seenAgo <= LIVE);
-  if (live.length === 0) warnings.push('No node was seen for a minute.');
-  for (const node of live) {
-    if (settled && node.version < version) warnings.push(`Node ${node.id} has version ${node.version} of ${version}.`);
-    const missing = inUse.filter((id) => !node.kekIds.includes(id));
-    if (missing.length > 0) warnings.push(`Node ${node.id} lacks key-encryption key ${missing.join(', ')}.`);
-  }
-  const others = inUse.filter((id) => id !== kekIds[0]);
-  if (others.length > 0) {
-    warnings.push(
-      `Secrets are sealed under ${others.join(', ')} still, not under the first key ${kekIds[0]}: keys rewrap.`,
-    );
-  }
-  return warnings;
+  const facts: KeyFacts = {
+    version,
+    keys,
+    algorithms: store.algorithms,
+    nextTransitionIn: (nextTransitionAt - now) / 1000,
+    // Whoever asks wants to know at once.
+    ...(missingKeys(keys, store.algorithms).length > 0 && { sparesMissingFor: Number.POSITIVE_INFINITY }),
+    versionSince: (now - lastChange(keys)) / 1000,
+    nodes: nodes.filter(({ seenAgo }) => seenAgo <= LIVE),
+    ofDatabase: { kekIdsInUse, here: kekIds },
+  };
+  return keyWarnings(facts, policy).map(({ text }) => text);
 }
 
 function lastChange(keys: readonly KeyRecord[]): number {

@@ -35,6 +35,7 @@ export function addMailCommands(program: Command, context: CommandContext): void
         to,
         subject: `${branding.name}: a test of mail`,
         text: `Mail from ${issuer} arrives. Whoever runs it sent this by \`daemun mail test\`.`,
+        language: 'en',
         date: new Date(),
       };
       const answer = await createSmtpClient(settings).send(message, AbortSignal.timeout(PATIENCE));

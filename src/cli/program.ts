@@ -1,6 +1,7 @@
 import { Command, type CommanderError } from 'commander';
 import { isAppError } from '../platform/errors.ts';
 import { explainFailure } from '../platform/run-service.ts';
+import { addApiKeyCommands } from './api-keys.ts';
 import { addClientCommands } from './clients.ts';
 import type { CommandContext } from './command.ts';
 import { isCommandError } from './command-error.ts';
@@ -11,6 +12,7 @@ import { addMaintenanceCommands } from './maintenance.ts';
 import { isRunsElsewhere } from './open-services.ts';
 import { addOutboxCommands } from './outbox.ts';
 import { addResourceCommands } from './resources.ts';
+import { addServiceAccountCommands } from './service-accounts.ts';
 import { addUpstreamCommands } from './upstreams.ts';
 import { addUserCommands } from './users.ts';
 
@@ -33,7 +35,9 @@ export async function runCommand(argv: string[], context: CommandContext): Promi
 
 function createProgram(context: CommandContext): Command {
   const program = new Command('daemun')
-    .description('Manage the users, clients, resource servers, upstreams and keys of this Daemun.')
+    .description(
+      'Manage the users, clients, resource servers, API keys, service accounts, upstreams and signing keys of this Daemun.',
+    )
     .configureOutput({ writeOut: context.write, writeErr: context.writeError })
     .configureHelp({ sortSubcommands: false })
     .showHelpAfterError('Add --help to see how it is used.')
@@ -41,6 +45,8 @@ function createProgram(context: CommandContext): Command {
   addUserCommands(program, context);
   addClientCommands(program, context);
   addResourceCommands(program, context);
+  addApiKeyCommands(program, context);
+  addServiceAccountCommands(program, context);
   addUpstreamCommands(program, context);
   addKeyCommands(program, context);
   addOutboxCommands(program, context);

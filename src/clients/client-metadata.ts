@@ -5,6 +5,9 @@ import { hasPrivateUseScheme, isLoopbackRedirect, redirectUriProblem } from './r
 import { isScopeName, scopeNames } from './scope.ts';
 import { webUriProblem } from './web-uri.ts';
 
+/** RFC 8693: a token for an API key. */
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
 const SIGNATURE_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 
 /** One minute at least, so that a token outlives the request it is made for; a day at most. */
@@ -36,7 +39,7 @@ const members = z.strictObject({
   redirect_uris: uriList.default([]),
   post_logout_redirect_uris: uriList.default([]),
   grant_types: z
-    .array(z.enum(['authorization_code', 'refresh_token', 'client_credentials']))
+    .array(z.enum(['authorization_code', 'refresh_token', 'client_credentials', TOKEN_EXCHANGE]))
     .min(1)
     .refine(isDistinct, 'must not repeat a grant type')
     .default(['authorization_code']),

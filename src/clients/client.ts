@@ -12,6 +12,8 @@ export interface RelyingParty {
   requirePkce: boolean;
   /** Identifiers of the resource servers it may ask tokens for. */
   resources: string[];
+  /** The service account that its own tokens (client_credentials) have for a subject; absent: the client is its own. S-049 */
+  serviceAccountId?: string;
   state: ClientState;
   /** Grows with every change. */
   version: number;

@@ -14,13 +14,13 @@ export type Transaction = Prisma.TransactionClient;
 export type ClientRecord = Pick<
   RelyingParty,
   'id' | 'name' | 'metadata' | 'isFirstParty' | 'requirePkce' | 'resources'
->;
+> & { serviceAccountId?: string | null };
 
 const withSecrets = { secrets: { orderBy: { id: 'desc' } } } as const;
 
 /** Of any number of clients. The database's clock decides which secrets are valid. */
 const FIND = `SELECT c.id, c.name, c.metadata, c.is_first_party AS "isFirstParty", c.require_pkce AS "requirePkce",
-    c.resources, c.state::text AS state, c.version,
+    c.resources, c.service_account_id AS "serviceAccountId", c.state::text AS state, c.version,
     ARRAY(SELECT s.digest FROM client_secrets s
       WHERE s.client_id = c.id AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.id DESC) AS "secretDigests"
   FROM clients c WHERE c.id = ANY($1::text[])`;
@@ -30,15 +30,20 @@ const FIND = `SELECT c.id, c.name, c.metadata, c.is_first_party AS "isFirstParty
  * asked, so every answer is as fresh as a statement of its own would have been.
  */
 export function createClientFinder(pool: Pool): (id: string) => Promise<RelyingParty | undefined> {
-  const query = preparedStatement<RelyingParty>(pool, 'clients.find', FIND);
+  type Row = Omit<RelyingParty, 'serviceAccountId'> & { serviceAccountId: string | null };
+  const query = preparedStatement<Row>(pool, 'clients.find', FIND);
   const find = createStatementBatch<string, RelyingParty | undefined>({
     async send(ids) {
       const rows = await query([[...new Set(ids)]]);
-      const byId = new Map(rows.map((row) => [row.id, row]));
+      const byId = new Map(rows.map((row) => [row.id, partyOf(row)]));
       return ids.map((id) => byId.get(id));
     },
   });
   return async (id) => (isPossibleClientId(id) ? find(id) : undefined);
+
+  function partyOf({ serviceAccountId, ...row }: Row): RelyingParty {
+    return serviceAccountId === null ? row : { ...row, serviceAccountId };
+  }
 }
 
 export async function readClient(tx: Transaction, id: string): Promise<ClientDetails | undefined> {
@@ -115,14 +120,25 @@ export async function readScopesOfResources(tx: Transaction, identifiers: string
   return new Map(rows.map((row) => [row.identifier, (row.scopes as { name: string }[]).map(({ name }) => name)]));
 }
 
-function columnsOf({ id, name, metadata, isFirstParty, requirePkce, resources }: ClientRecord) {
-  return { id, name, metadata: metadata as unknown as Prisma.InputJsonObject, isFirstParty, requirePkce, resources };
+/** Whether it is there, and not deleted. By a function of the database, because its rows are for administrators (row-level security). */
+export async function serviceAccountExists(tx: Transaction, id: string): Promise<boolean> {
+  const rows = await tx.$queryRaw<
+    unknown[]
+  >`SELECT 1 FROM service_accounts_by_id(ARRAY[${id}::uuid]) WHERE state <> 'deleted'`;
+  return rows.length > 0;
+}
+
+function columnsOf({ metadata, ...columns }: ClientRecord) {
+  const { id, name, isFirstParty, requirePkce, resources, serviceAccountId = null } = columns;
+  const json = metadata as unknown as Prisma.InputJsonObject;
+  return { id, name, metadata: json, isFirstParty, requirePkce, resources, serviceAccountId };
 }
 
 function detailsOf(row: Prisma.ClientGetPayload<{ include: typeof withSecrets }>): ClientDetails {
-  const { metadata, disabledAt, secrets, ...columns } = row;
+  const { metadata, disabledAt, secrets, serviceAccountId, ...columns } = row;
   return {
     ...columns,
+    ...(serviceAccountId ? { serviceAccountId } : {}),
     metadata: metadata as unknown as ClientMetadata,
     ...(disabledAt ? { disabledAt } : {}),
     secrets: secrets.map(({ hint, createdAt, expiresAt }) => ({

@@ -2,10 +2,12 @@ import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Accelerator } from '../platform/accelerator/accelerator.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
+import { API_KEYS_CLIENT } from './api-keys-client.ts';
 import type { ClientDetails, RelyingParty } from './client.ts';
 import { type ClientCacheOptions, createClientCache } from './client-cache.ts';
 import { chosenClientIdProblem, generateClientId } from './client-id.ts';
 import { isPublicClient, parseClientMetadata, usesClientSecret } from './client-metadata.ts';
+import { referenceProblems } from './client-references.ts';
 import { type ClientSecret, generateClientSecret } from './client-secret.ts';
 import {
   type ClientRecord,
@@ -15,7 +17,6 @@ import {
   lockClient,
   readClient,
   readClients,
-  readScopesOfResources,
   removeSecrets,
   retireSecrets,
   setClientState,
@@ -24,7 +25,7 @@ import {
 } from './clients.store.ts';
 import { displayNameProblem } from './display-name.ts';
 import type { Problem } from './problem.ts';
-import { splitScope } from './scope.ts';
+import type { ResourceServer } from './resource-server.ts';
 
 /** A day: long enough to bring a new secret to every instance of an application. */
 export const DEFAULT_SECRET_OVERLAP = 86_400;
@@ -40,6 +41,8 @@ export interface NewClient {
   isFirstParty?: boolean;
   requirePkce?: boolean;
   resources?: string[];
+  /** The service account that it speaks for; null: none. */
+  serviceAccountId?: string | null;
 }
 
 /** What is absent stays. In `metadata`, null removes a member. */
@@ -76,6 +79,10 @@ export interface ClientsOptions {
   audit: Pick<Audit, 'in'>;
   /** Ends the client's grants, codes and tokens inside the transaction that disables it. */
   endClientAccess(tx: Transaction, clientId: string): Promise<void>;
+  /** Resource servers that are no rows: parts of this server. */
+  builtIn?: ResourceServer[];
+  /** Clients that are no rows: nobody can change them, or take their names. */
+  builtInClients?: RelyingParty[];
   cache?: ClientCacheOptions;
   /** Tells other nodes of changes, where there is one. */
   accelerator?: Pick<Accelerator, 'cache'>;
@@ -83,7 +90,8 @@ export interface ClientsOptions {
 
 /** A change that is answered holds on every node: see `client-cache.ts`. S-047 */
 export function createClients(options: ClientsOptions): Clients {
-  const { database, audit, endClientAccess } = options;
+  const { database, audit, endClientAccess, builtIn = [], builtInClients = [] } = options;
+  const ofOurs = new Map([API_KEYS_CLIENT, ...builtInClients].map((client) => [client.id, client]));
   const { prisma, pool } = database;
   const cache = createClientCache(createClientFinder(pool), options.cache, options.accelerator);
 
@@ -119,7 +127,7 @@ export function createClients(options: ClientsOptions): Clients {
   }
 
   return {
-    find: cache.find,
+    find: (id) => ofOurs.get(id) ?? cache.find(id),
     show: (id) => readClient(prisma, id),
 
     async list({ after, limit }) {
@@ -136,7 +144,7 @@ export function createClients(options: ClientsOptions): Clients {
       const { record } = checked;
       const secret = usesClientSecret(record.metadata) ? generateClientSecret() : undefined;
       return prisma.$transaction(async (tx): Promise<CreateOutcome> => {
-        const problems = await resourceProblems(tx, record);
+        const problems = await referenceProblems(tx, record, builtIn);
         if (problems.length) return refused(problems);
         if (!(await insertClient(tx, record))) return refused([{ field: 'id', message: 'is taken' }]);
         if (secret) await insertSecret(tx, record.id, secret);
@@ -156,7 +164,7 @@ export function createClients(options: ClientsOptions): Clients {
           const message = 'cannot change between public and confidential: create another client';
           return refused([{ field: 'token_endpoint_auth_method', message }]);
         }
-        const problems = await resourceProblems(tx, record);
+        const problems = await referenceProblems(tx, record, builtIn);
         if (problems.length) return refused(problems);
         await updateClient(tx, record);
         const secret = await changeAuthentication(tx, current, record);
@@ -208,7 +216,7 @@ async function changeAuthentication(
 }
 
 function check(id: string, input: NewClient): { kind: 'valid'; record: ClientRecord } | Refused {
-  const { name, isFirstParty = false, requirePkce = true, resources = [] } = input;
+  const { name, isFirstParty = false, requirePkce = true, resources = [], serviceAccountId = null } = input;
   const problems: Problem[] = [];
   const nameProblem = displayNameProblem(name);
   if (nameProblem) problems.push({ field: 'name', message: nameProblem });
@@ -222,23 +230,13 @@ function check(id: string, input: NewClient): { kind: 'valid'; record: ClientRec
   if (isPublicClient(metadata) && !requirePkce) {
     problems.push({ field: 'requirePkce', message: 'cannot be turned off for a public client' });
   }
-  if (problems.length) return refused(problems);
-  return { kind: 'valid', record: { id, name, metadata, isFirstParty, requirePkce, resources: distinct(resources) } };
-}
-
-/** Resource servers must exist, and `scope` must be made of what they and the identity scopes offer. */
-async function resourceProblems(tx: Transaction, { metadata, resources }: ClientRecord): Promise<Problem[]> {
-  const scopesOf = await readScopesOfResources(tx, resources);
-  const problems = resources
-    .filter((identifier) => !scopesOf.has(identifier))
-    .map((identifier) => ({ field: 'resources', message: `names ${identifier}, which is not registered` }));
-  const offered = [...scopesOf.values()].flat();
-  const unknown = splitScope(metadata.scope ?? '').resource.filter((name) => !offered.includes(name));
-  if (unknown.length) {
-    const message = `has ${unknown.join(', ')}, which neither its resource servers nor the identity scopes offer`;
-    problems.push({ field: 'scope', message });
+  if (serviceAccountId !== null && !metadata.grant_types.includes('client_credentials')) {
+    const message = 'is for clients with the grant type client_credentials: no others have tokens of their own';
+    problems.push({ field: 'serviceAccountId', message });
   }
-  return problems;
+  if (problems.length) return refused(problems);
+  const columns = { name, metadata, isFirstParty, requirePkce, resources: distinct(resources), serviceAccountId };
+  return { kind: 'valid', record: { id, ...columns } };
 }
 
 function merge(current: ClientDetails, changes: ClientChanges): NewClient {

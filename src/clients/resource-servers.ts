@@ -43,6 +43,8 @@ export interface ResourceServersOptions {
   audit: Pick<Audit, 'in'>;
   /** Nobody may register it: a token for it would pass for one that is addressed to this server. */
   issuer: string;
+  /** Those that are not registered: parts of this server. They are found, and not listed. */
+  builtIn?: ResourceServer[];
   /** Shares with other nodes what was read, where there is one. */
   accelerator?: Pick<Accelerator, 'cache'>;
   now?: () => number;
@@ -52,6 +54,7 @@ export function createResourceServers({
   database: { pool, prisma },
   audit,
   issuer,
+  builtIn = [],
   accelerator = createInProcessAccelerator(),
   now,
 }: ResourceServersOptions): ResourceServers {
@@ -64,6 +67,7 @@ export function createResourceServers({
     read: () => readResourceServers(pool),
     ...(now && { now }),
   });
+  const ofOurs = new Map(builtIn.map((each) => [resourceKey(each.identifier), each]));
   let indexed: { all: ResourceServer[]; byKey: Map<string, ResourceServer> } | undefined;
 
   function lookUp(all: ResourceServer[], identifier: string): ResourceServer | undefined {
@@ -81,6 +85,8 @@ export function createResourceServers({
 
   return {
     find(identifier) {
+      const own = ofOurs.get(identifier) ?? ofOurs.get(resourceKey(identifier));
+      if (own) return own;
       const all = cache.find(ALL);
       return all && 'then' in all ? all.then((found) => lookUp(found!, identifier)) : lookUp(all!, identifier);
     },
@@ -93,6 +99,7 @@ export function createResourceServers({
       const { resourceServer } = parsed;
       const { identifier, name } = resourceServer;
       if (resourceKey(identifier) === resourceKey(issuer)) return refusedIdentifier('is this server itself');
+      if (ofOurs.has(resourceKey(identifier))) return refusedIdentifier('is an API of this server itself');
       return prisma
         .$transaction(async (tx): Promise<{ kind: 'created'; resourceServer: ResourceServer } | Refused> => {
           const taken = (await lockRegistrations(tx)).find((other) => resourceKey(other) === resourceKey(identifier));

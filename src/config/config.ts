@@ -17,7 +17,7 @@ export interface Config {
   metrics?: { port?: number; token?: SecretText };
   tracing?: { url: string; headers?: SecretText; serviceName: string; ratio: number };
   /** Delays in milliseconds and, for the shutdown, seconds. */
-  serving: { mostRequests: number; mostEventLoopDelay: number; shutdownDelay: number };
+  serving: { mostRequests: number; mostConnections: number; mostEventLoopDelay: number; shutdownDelay: number };
   /** Without it nobody sends mail. */
   mail?: MailConfig;
   keysDirectory: string;
@@ -26,6 +26,9 @@ export interface Config {
   /** Addresses and CIDR blocks. */
   trustedProxies: string[];
   lifetimes: Lifetimes;
+  apiKeys: ApiKeysConfig;
+  /** Where the public keys are of who reports leaked API keys; without it no reports are taken. */
+  secretScanningKeysUrl?: string;
   passwords: { hash: 'bcrypt' | 'argon2id'; bcryptCost: number; minimumLength: number };
   limits: {
     signInPerAddressPerMinute: number;
@@ -36,7 +39,12 @@ export interface Config {
     tokenFailuresPerClientPerMinute: number;
     tokenFailuresPerAddressPerMinute: number;
     strangersPerAddressPerMinute: number;
+    apiRequestsPerCallerPerMinute: number;
+    apiFailuresPerAddressPerMinute: number;
     mailsPerRecipientPerHour: number;
+    mailsPerAccountPerHour: number;
+    mailsPerSourcePerHour: number;
+    mailsPerHour: number;
   };
   upstreams: UpstreamsConfig;
   signUp: { policy: 'closed' | 'open' | 'domains'; domains: string[] };
@@ -56,6 +64,14 @@ export interface KeysConfig {
   rotationPeriod: number;
   cacheSupport: number;
   hintRetention: number;
+}
+
+/** Lifetimes in seconds. */
+export interface ApiKeysConfig {
+  prefix: string;
+  perOwner: number;
+  lifetime: number;
+  longestLifetime: number;
 }
 
 export interface MailConfig {

@@ -62,10 +62,43 @@ export const limitVariables = {
       'Sign-ins begun, requests pushed without a secret and sign-outs from one address (IPv6: one /64) before 429. Browsers that are signed in begin as many sign-ins as they like.',
     schema: often,
   }),
+  DAEMUN_API_REQUESTS_PER_CALLER: variable({
+    type: 'number a minute',
+    default: '6000',
+    meaning:
+      'Requests to our own API (`/api/v1`) of one person, service account or the installation before 429, with whatever keys, tokens and sessions.',
+    schema: often,
+  }),
+  DAEMUN_API_FAILURES_PER_ADDRESS: variable({
+    type: 'number a minute',
+    default: '300',
+    meaning:
+      'Requests to our own API from one address (IPv6: one /64) whose key, token or session does not hold, before 429. Reports of found keys are a tenth of it.',
+    schema: often,
+  }),
   DAEMUN_MAILS_PER_RECIPIENT: variable({
     type: 'number an hour',
     default: '20',
     meaning: 'Mail to one address. What is more waits.',
+    schema: often,
+  }),
+  DAEMUN_MAILS_PER_ACCOUNT: variable({
+    type: 'number an hour',
+    default: '30',
+    meaning: 'Mail about one account, whatever its address was meanwhile. What is more waits.',
+    schema: often,
+  }),
+  DAEMUN_MAILS_PER_SOURCE: variable({
+    type: 'number an hour',
+    default: '100',
+    meaning:
+      'Mail caused by what was done from one address (IPv6: one /64), to whomever; the first three to each recipient are not held back by it. What is more waits. What is done by command has no source.',
+    schema: often,
+  }),
+  DAEMUN_MAILS_IN_ALL: variable({
+    type: 'number an hour',
+    default: '10000',
+    meaning: 'Mail to all together: what the mail server, and those it sends to, put up with. What is more waits.',
     schema: often,
   }),
 };

@@ -25,6 +25,11 @@ export function limitsConfig(given: Given): Config['limits'] {
     tokenFailuresPerClientPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_CLIENT * factor,
     tokenFailuresPerAddressPerMinute: given.DAEMUN_TOKEN_FAILURES_PER_ADDRESS * factor,
     strangersPerAddressPerMinute: given.DAEMUN_STRANGERS_PER_ADDRESS * factor,
+    apiRequestsPerCallerPerMinute: given.DAEMUN_API_REQUESTS_PER_CALLER * factor,
+    apiFailuresPerAddressPerMinute: given.DAEMUN_API_FAILURES_PER_ADDRESS * factor,
     mailsPerRecipientPerHour: given.DAEMUN_MAILS_PER_RECIPIENT * factor,
+    mailsPerAccountPerHour: given.DAEMUN_MAILS_PER_ACCOUNT * factor,
+    mailsPerSourcePerHour: given.DAEMUN_MAILS_PER_SOURCE * factor,
+    mailsPerHour: given.DAEMUN_MAILS_IN_ALL * factor,
   };
 }

@@ -63,6 +63,15 @@ export function loadConfig(providers: readonly ProviderDeclaration[], env: Envir
       ...(given.DAEMUN_SESSION_IDLE !== undefined && { sessionIdle: given.DAEMUN_SESSION_IDLE }),
       interaction: given.DAEMUN_INTERACTION_LIFETIME,
     },
+    apiKeys: {
+      prefix: given.DAEMUN_API_KEY_PREFIX,
+      perOwner: given.DAEMUN_API_KEYS_PER_OWNER,
+      lifetime: given.DAEMUN_API_KEY_LIFETIME,
+      longestLifetime: given.DAEMUN_API_KEY_LONGEST_LIFETIME,
+    },
+    ...(given.DAEMUN_SECRET_SCANNING_KEYS_URL !== undefined && {
+      secretScanningKeysUrl: given.DAEMUN_SECRET_SCANNING_KEYS_URL,
+    }),
     passwords: {
       hash: given.PASSWORD_HASH,
       bcryptCost: given.DAEMUN_BCRYPT_COST,
@@ -172,6 +181,9 @@ function checkTogether(
   const { DAEMUN_SESSION_LIFETIME: session = 14 * 86_400, DAEMUN_SESSION_IDLE: sessionIdle = session } = given;
   if (sessionIdle > session) refuse('DAEMUN_SESSION_IDLE', 'is longer than DAEMUN_SESSION_LIFETIME');
   checkKeys(given, refuse);
+  const { DAEMUN_API_KEY_LIFETIME: keyLife = 90 * 86_400, DAEMUN_API_KEY_LONGEST_LIFETIME: longest = 366 * 86_400 } =
+    given;
+  if (keyLife > longest) refuse('DAEMUN_API_KEY_LIFETIME', 'is longer than DAEMUN_API_KEY_LONGEST_LIFETIME');
   checkLimits(given, refuse);
   checkMail(given, isSet, refuse);
   if (isSet('DAEMUN_METRICS_TOKEN') && !isSet('DAEMUN_METRICS_PORT')) {

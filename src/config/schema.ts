@@ -1,3 +1,4 @@
+import { apiKeyVariables } from './api-key-variables.ts';
 import { keyVariables } from './key-variables.ts';
 import { lifetimeVariables } from './lifetime-variables.ts';
 import { limitVariables } from './limit-variables.ts';
@@ -75,7 +76,7 @@ const sections = {
       type: 'URL',
       secret: true,
       meaning:
-        'PostgreSQL 15 or newer, `postgresql://role:password@host:5432/database`. Without it the service keeps an embedded database in DATA_DIR: one process, not safe against power loss. In production the role must not be superuser, owner of the tables, nor have BYPASSRLS.',
+        'PostgreSQL 15 or newer, `postgresql://role:password@host:5432/database`. Without it the service keeps an embedded database in DATA_DIR: one process, not safe against power loss. The role must be neither superuser nor have BYPASSRLS, and in production not own the tables.',
       schema: postgresUrl,
     }),
     MIGRATION_DATABASE_URL: variable({
@@ -118,6 +119,7 @@ const sections = {
     ...keyVariables,
   },
   Lifetimes: lifetimeVariables,
+  'API keys': apiKeyVariables,
   'Passwords and limits': {
     PASSWORD_HASH: variable({
       type: 'bcrypt or argon2id',
@@ -215,6 +217,7 @@ export const variables = {
   ...sections.Redis,
   ...sections.Secrets,
   ...sections.Lifetimes,
+  ...sections['API keys'],
   ...sections['Passwords and limits'],
   ...sections['Sign-in through others'],
   ...sections.Mail,

@@ -10,6 +10,13 @@ export const servingVariables = {
       'Requests in progress at once per process. Further ones get 503 with `Retry-After` before any work on them begins; health, keys and discovery are always answered.',
     schema: integer(20, 100_000),
   }),
+  DAEMUN_MOST_CONNECTIONS: variable({
+    type: 'number',
+    default: '5000',
+    meaning:
+      'Connections open at once per process; each takes 10 to 20 KiB. A further one takes the place of the oldest that has not asked for anything, or of the one on which nothing was answered for the longest time, and is closed itself where all are busy.',
+    schema: integer(20, 1_000_000),
+  }),
   DAEMUN_MOST_EVENT_LOOP_DELAY: variable({
     type: 'number of milliseconds',
     default: '500',

@@ -5,6 +5,7 @@ import type { Given } from './schema.ts';
 export function servingConfig(given: Given): Config['serving'] {
   return {
     mostRequests: given.DAEMUN_MOST_REQUESTS,
+    mostConnections: given.DAEMUN_MOST_CONNECTIONS,
     mostEventLoopDelay: given.DAEMUN_MOST_EVENT_LOOP_DELAY,
     shutdownDelay: given.DAEMUN_SHUTDOWN_DELAY,
   };

@@ -6,12 +6,14 @@ import type { Message } from '../platform/http/messages.ts';
 import type { IdentityProvider, PendingInteraction } from '../provider/identity-provider.ts';
 import { clientView } from './client-view.ts';
 import { formOf, interactionPath, pendingOf } from './guards.ts';
+import { inReadersWords } from './own-api-words.ts';
 import { personView } from './person-view.ts';
 import type { FindsAccounts } from './ports.ts';
 import type { Screens } from './screens.ts';
 import type { ConsentView, PermissionView, Problems } from './views.ts';
 
 interface ConsentOptions {
+  issuer: string;
   screens: Screens;
   identityProvider: Pick<IdentityProvider, 'finishInteraction'>;
   accounts: FindsAccounts;
@@ -55,7 +57,7 @@ const CLAIMS = new Map(
   ].map((key) => [key.slice('claim.'.length), { key }] as const),
 );
 
-export function createConsent({ screens, identityProvider, accounts, csrf }: ConsentOptions) {
+export function createConsent({ issuer, screens, identityProvider, accounts, csrf }: ConsentOptions) {
   async function view(ctx: Context, problems?: Problems): Promise<ConsentView> {
     const pending = pendingOf(ctx);
     const account = pending.accountId === undefined ? undefined : await accounts.find(pending.accountId);
@@ -68,8 +70,11 @@ export function createConsent({ screens, identityProvider, accounts, csrf }: Con
       accessTokenLifetime: pending.accessTokenLifetime,
       offlineAccess: pending.offlineAccess,
     };
+    const { uiLocales } = pending.params;
+    const locale = screens.language.choose(ctx, { ...(uiLocales && { uiLocales }), interaction: pending.uid });
     return {
       ...asked,
+      resources: inReadersWords(asked.resources, issuer, screens.messages.translator(locale)),
       action: interactionPath(pending.uid, 'consent'),
       csrf: csrf.token(ctx),
       shown: digestOf({ ...asked, clientId: pending.client.id, accountId: account.id }),

@@ -64,6 +64,8 @@ export interface InteractionsOptions {
   fetchPicture: FetchPicture;
   /** Mail that was kept instead of sent. Never in production. */
   mail?: KeepsMail;
+  /** The pages for people's own accounts, which the start page leads to. */
+  account?: { url: string; isSignedIn(ctx: Context): Promise<boolean> };
 }
 
 /** Every address of the hosted screens. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Context } from 'koa';
@@ -18,8 +19,8 @@ export interface ShowOptions {
   uiLocales?: readonly string[];
   /** The interaction the page belongs to. */
   interaction?: string;
-  /** Where a change of language comes back to; the address of the request unless that was a POST. */
-  path?: string;
+  /** Where a change of language comes back to; the address of the request unless that was a POST. `false`: it cannot be changed here. */
+  path?: string | false;
   /** Where the form of this page may lead in the end, see contentSecurityPolicy. */
   formAction?: 'anywhere' | string[];
 }
@@ -48,7 +49,10 @@ export function loadScreens({
 }): Screens {
   const folders = overrides ? [folder, overrides] : [folder];
   const stylesheet = brandingStylesheet(branding);
-  const templates = loadTemplates({ folders, required: ['layout', ...SCREEN_NAMES] });
+  const templates = loadTemplates({
+    folders: folders.flatMap(withConsole),
+    required: ['layout', ...SCREEN_NAMES],
+  });
   const messages = loadMessages({ folders: folders.map((folder) => join(folder, 'locales')), fallback: 'en' });
   const assets = loadAssets({
     folders: folders.map((folder) => join(folder, 'assets')),
@@ -98,9 +102,16 @@ export function loadScreens({
       ctx.set('Content-Language', locale);
       ctx.vary('Accept-Language');
       ctx.set('Content-Security-Policy', contentSecurityPolicy({ ...(formAction && { formAction }) }));
-      ctx.body = html(name, view, { locale, path: path ?? (readable ? ctx.url : undefined) } as never);
+      const back = path === false ? undefined : (path ?? (readable ? ctx.url : undefined));
+      ctx.body = html(name, view, { locale, path: back } as never);
     },
   };
+}
+
+/** The pages of the console have a folder of their own; an operator's may be absent. */
+function withConsole(folder: string): string[] {
+  const inner = join(folder, 'console');
+  return existsSync(inner) ? [folder, inner] : [folder];
 }
 
 /** Protocol requests that end on a page say it themselves. @see OpenID Connect Core 3.1.2.1, RP-Initiated Logout 2 */

@@ -1,7 +1,11 @@
 import type { Message } from '../platform/http/messages.ts';
+import { CONSOLE_SCREEN_NAMES, type ConsoleViews } from './console-views.ts';
+import type { PersonView, Problems } from './view-parts.ts';
+
+export type { PersonView, Problems } from './view-parts.ts';
 
 /** What the template of each screen gets as `it`, besides the frame. Field names are a promise to operators who replace a template. */
-export interface Views {
+export interface Views extends ConsoleViews {
   welcome: WelcomeView;
   setup: SetupView;
   'set-password': SetPasswordView;
@@ -31,6 +35,7 @@ export const SCREEN_NAMES: readonly ScreenName[] = [
   'error',
   'mailbox',
   'playground',
+  ...CONSOLE_SCREEN_NAMES,
 ];
 
 /** The application that asks. Links come from its registration, which allows web addresses only. */
@@ -46,24 +51,9 @@ export interface ClientView {
   host?: string;
 }
 
-export interface PersonView {
-  name: string;
-  detail?: string;
-  initial: string;
-}
-
 /** A person together with what they type to sign in, for password managers. */
 export interface LoginPersonView extends PersonView {
   loginName: string;
-}
-
-export interface Problems {
-  /** Said above the form; without it a sentence that points at the fields. */
-  summary?: Message;
-  /** By field name, said beside the field. */
-  fields?: Record<string, Message>;
-  /** Name and password together are wrong: both fields are marked, neither is blamed. */
-  credentials?: boolean;
 }
 
 interface FormView {
@@ -81,6 +71,8 @@ export interface WelcomeView {
   jwksUrl: string;
   playgroundUrl?: string;
   mailboxUrl?: string;
+  /** One's own API keys. */
+  accountUrl?: string;
 }
 
 export interface SetupView extends FormView {

@@ -9,9 +9,12 @@ interface WelcomeOptions {
   mailboxUrl?: string;
   /** Whether there is no administrator yet. */
   setupNeeded(): Promise<boolean>;
+  /** The pages for people's own accounts. */
+  account?: { url: string; isSignedIn(ctx: Context): Promise<boolean> };
 }
 
-export function createWelcome({ screens, production, issuer, playgroundUrl, mailboxUrl, setupNeeded }: WelcomeOptions) {
+export function createWelcome(options: WelcomeOptions) {
+  const { screens, production, issuer, playgroundUrl, mailboxUrl, setupNeeded, account } = options;
   return {
     async show(ctx: Context): Promise<void> {
       screens.show(ctx, 'welcome', {
@@ -23,6 +26,8 @@ export function createWelcome({ screens, production, issuer, playgroundUrl, mail
         jwksUrl: '/.well-known/jwks.json',
         ...(playgroundUrl && { playgroundUrl }),
         ...(mailboxUrl && { mailboxUrl }),
+        // In production it is for those who have an account.
+        ...(account && (!production || (await account.isSignedIn(ctx))) && { accountUrl: account.url }),
       });
     },
   };

@@ -11,7 +11,14 @@ export const errorKinds = {
   bad_request: {
     status: 400,
     text: 'The request is not valid.',
-    meaning: 'A field is missing, malformed or sent twice. `field` names it when there is one.',
+    meaning:
+      'A field is missing, malformed or sent twice. `field` names it when there is one; `errors` lists all of them.',
+  },
+  ambiguous_credentials: {
+    status: 400,
+    text: 'Send one credential: either a session cookie or one Authorization header.',
+    meaning:
+      'A request to the API says twice who it is for, or says it in the address. Send a key or token in one `Authorization: Bearer` header, and no session cookie along (in browsers: `credentials: "omit"`).',
   },
   interaction_expired: {
     status: 400,
@@ -27,6 +34,18 @@ export const errorKinds = {
     status: 403,
     text: 'You are not allowed to do this.',
     meaning: 'The caller is known and lacks the right.',
+  },
+  insufficient_scope: {
+    status: 403,
+    text: 'This credential was not given what the request needs.',
+    meaning:
+      'A key or token that holds and lacks a scope, or a person who is no administrator. `WWW-Authenticate` names the scope.',
+  },
+  fresh_sign_in_required: {
+    status: 403,
+    text: 'Sign in again before you do this.',
+    meaning:
+      'The sign-in is older than what was asked for allows: `max_age` says how many seconds it may be old. Sign in again (on `/account/api-keys`, or by an authorization request with that `max_age`), then repeat the request.',
   },
   cross_site_request: {
     status: 403,
@@ -88,10 +107,22 @@ export const errorKinds = {
 
 export type ErrorCode = keyof typeof errorKinds;
 
+/** What is wrong with one field. */
+export interface FieldProblem {
+  field: string;
+  message: string;
+}
+
 export interface ErrorDetails {
   /** Replaces the kind's own text. Shown to strangers: never internals. */
   text?: string;
   field?: string;
+  /** All that is wrong, where there may be more than one thing. */
+  problems?: readonly FieldProblem[];
+  /** Further headers of the answer. */
+  headers?: Readonly<Record<string, string>>;
+  /** Further members of the problem details. */
+  members?: Readonly<Record<string, string | number>>;
   /** Seconds. */
   retryAfter?: number;
   /** For the log only. */
@@ -105,8 +136,12 @@ export class AppError extends Error {
   readonly publicText: string;
   readonly field?: string;
   readonly retryAfter?: number;
+  readonly problems?: readonly FieldProblem[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly members?: Readonly<Record<string, string | number>>;
 
-  constructor(code: ErrorCode, { text, field, retryAfter, cause }: ErrorDetails = {}) {
+  constructor(code: ErrorCode, details: ErrorDetails = {}) {
+    const { text, field, retryAfter, problems, headers, members, cause } = details;
     const publicText = text ?? errorKinds[code].text;
     super(publicText, cause === undefined ? undefined : { cause });
     this.name = 'AppError';
@@ -115,6 +150,9 @@ export class AppError extends Error {
     this.publicText = publicText;
     if (field !== undefined) this.field = field;
     if (retryAfter !== undefined) this.retryAfter = Math.max(1, Math.ceil(retryAfter));
+    if (problems) this.problems = problems;
+    if (headers) this.headers = headers;
+    if (members) this.members = members;
   }
 }
 
@@ -127,12 +165,31 @@ export function badRequest(field: string | undefined, text: string): AppError {
   return new AppError('bad_request', { field, text });
 }
 
+/** All at once, so that nobody mends one after the other. */
+export function invalidFields(problems: readonly FieldProblem[]): AppError {
+  const [first] = problems;
+  return new AppError('bad_request', { problems, ...(problems.length === 1 && first && { field: first.field }) });
+}
+
+export function ambiguousCredentials(text?: string): AppError {
+  return new AppError('ambiguous_credentials', { text });
+}
+
 export function interactionExpired(cause?: unknown): AppError {
   return new AppError('interaction_expired', { cause });
 }
 
-export function unauthorized(text?: string): AppError {
-  return new AppError('unauthorized', { text });
+export function unauthorized(text?: string, headers?: Readonly<Record<string, string>>): AppError {
+  return new AppError('unauthorized', { text, ...(headers && { headers }) });
+}
+
+export function insufficientScope(text?: string, headers?: Readonly<Record<string, string>>): AppError {
+  return new AppError('insufficient_scope', { text, ...(headers && { headers }) });
+}
+
+/** `maxAge`: seconds that a sign-in may be old. */
+export function freshSignInRequired(maxAge: number): AppError {
+  return new AppError('fresh_sign_in_required', { members: { max_age: maxAge } });
 }
 
 export function forbidden(text?: string): AppError {

@@ -1,5 +1,7 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
+import { errorText } from './error-text.ts';
+import { oneLine } from './printable.ts';
 
 export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug';
 export type Logger = pino.Logger;
@@ -50,14 +52,19 @@ function describeError(value: unknown, depth = 0): ErrorDescription {
 function readableLines(): Writable {
   return new Writable({
     write(chunk, _encoding, done) {
-      const { level, time: _, msg, error, ...rest } = JSON.parse(String(chunk));
-      const details = Object.keys(rest).length ? ` ${JSON.stringify(rest)}` : '';
-      process.stderr.write(`${level}: ${msg ?? ''}${details}\n${error ? `${describeChain(error)}\n` : ''}`);
+      process.stderr.write(readableLine(String(chunk)));
       done();
     },
   });
 }
 
-function describeChain({ stack, message, cause }: ErrorDescription): string {
-  return `${stack ?? message}${cause ? `\ncaused by ${describeChain(cause)}` : ''}`;
+/** One line that is written as JSON, for people: what strangers chose of it stays text. S-175 */
+export function readableLine(json: string): string {
+  const { level, time: _, msg = '', error, ...rest } = JSON.parse(json);
+  const details = Object.keys(rest).length ? ` ${JSON.stringify(rest)}` : '';
+  return `${level}: ${oneLine(`${msg}${details}`)}\n${error ? `${describeChain(error)}\n` : ''}`;
+}
+
+function describeChain(error: ErrorDescription): string {
+  return `${errorText(error)}${error.cause ? `\ncaused by ${describeChain(error.cause)}` : ''}`;
 }

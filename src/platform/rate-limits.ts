@@ -22,9 +22,18 @@ export interface RateLimits {
   upstreamDepartures: RateLimiter;
   /** People who come back from there, by `addressKey`. */
   upstreamReturns: RateLimiter;
-  /** Mail to one address, by that address in small letters. S-149 */
-  mailToRecipient: RateLimiter;
+  /** Requests to our own API, by their caller. */
+  apiRequests: RateLimiter;
+  /** Those whose credential does not hold, by `addressKey`. */
+  apiFailures: RateLimiter;
+  /** Keys that strangers report, by `addressKey`. */
+  foundKeys: RateLimiter;
+  /** Mail to one address, by that address in small letters; about one account, by its id; by `addressKey` of who caused it; in all. S-149 */
+  mail: Record<'recipient' | 'first' | 'account' | 'source' | 'all', RateLimiter>;
 }
+
+/** To one recipient, an hour: more than that nobody needs to learn that something is wrong. */
+const FIRST_MAILS = 3;
 
 /** How often. */
 export interface RateLimitSettings {
@@ -34,7 +43,12 @@ export interface RateLimitSettings {
   tokenFailuresPerAddressPerMinute: number;
   tokenRequestsPerClientPerMinute: number;
   strangersPerAddressPerMinute: number;
+  apiRequestsPerCallerPerMinute: number;
+  apiFailuresPerAddressPerMinute: number;
   mailsPerRecipientPerHour: number;
+  mailsPerAccountPerHour: number;
+  mailsPerSourcePerHour: number;
+  mailsPerHour: number;
 }
 
 /** Makes what counts under a name: in this process alone unless told. */
@@ -45,6 +59,7 @@ export function createRateLimits(
   createCounter: CreateCounter = createRateLimiter,
 ): RateLimits {
   const perMinute = (name: string, points: number) => createCounter({ name, points, seconds: 60 });
+  const perHour = (name: string, points: number) => createCounter({ name, points, seconds: 3_600 });
   return {
     signIn: perMinute('sign-in', limits.signInPerAddressPerMinute),
     signInPages: perMinute('sign-in-pages', limits.signInPagesPerAddressPerMinute),
@@ -58,11 +73,16 @@ export function createRateLimits(
     upstreamDepartures: perMinute('upstream-departures', limits.strangersPerAddressPerMinute),
     // Each sign-in comes by two addresses.
     upstreamReturns: perMinute('upstream-returns', 2 * limits.strangersPerAddressPerMinute),
-    mailToRecipient: createCounter({
-      name: 'mail-to-recipient',
-      points: limits.mailsPerRecipientPerHour,
-      seconds: 3_600,
-    }),
+    apiRequests: perMinute('api-requests', limits.apiRequestsPerCallerPerMinute),
+    apiFailures: perMinute('api-failures', limits.apiFailuresPerAddressPerMinute),
+    foundKeys: perMinute('found-keys', Math.ceil(limits.apiFailuresPerAddressPerMinute / 10)),
+    mail: {
+      recipient: perHour('mail-to-recipient', limits.mailsPerRecipientPerHour),
+      first: perHour('mail-first-to-recipient', FIRST_MAILS),
+      account: perHour('mail-about-account', limits.mailsPerAccountPerHour),
+      source: perHour('mail-from-source', limits.mailsPerSourcePerHour),
+      all: perHour('mail-in-all', limits.mailsPerHour),
+    },
   };
 }
 

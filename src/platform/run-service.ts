@@ -1,5 +1,7 @@
+import { errorText } from './error-text.ts';
 import { isAppError } from './errors.ts';
 import { isOperatorError, OperatorError } from './operator-error.ts';
+import { oneLine } from './printable.ts';
 
 /** What `main.ts` runs: `createApp` answers with one. */
 export interface Service {
@@ -67,19 +69,33 @@ export function explainFailure(error: unknown): string {
   const known = listenFailure(error) ?? error;
   if (isOperatorError(known)) return known.message;
   if (isAppError(known) && known.code === 'unavailable') return BUSY;
-  const { stack, message, cause } = (known ?? {}) as Error;
-  return `${stack ?? message ?? String(known)}${cause ? `\ncaused by ${explainFailure(cause)}` : ''}`;
+  if (!(known && typeof known === 'object' && 'message' in known)) return oneLine(String(known));
+  const { cause } = known as Error;
+  return `${errorText(known as Error)}${cause ? `\ncaused by ${explainFailure(cause)}` : ''}`;
+}
+
+/** What `HttpServer.listen` rejects with. */
+interface ListenError extends NodeJS.ErrnoException {
+  address?: string;
+  port?: number;
+  portVariable?: string;
 }
 
 function listenFailure(error: unknown): OperatorError | undefined {
-  const { syscall, code, address, port } = (error ?? {}) as NodeJS.ErrnoException & { address?: string; port?: number };
+  const { syscall, code, address, port, portVariable = 'PORT' } = (error ?? {}) as ListenError;
   // `bind` is what a worker is told, for whom the process above listens.
   if (syscall !== 'listen' && syscall !== 'bind' && syscall !== 'getaddrinfo') return undefined;
   switch (code) {
     case 'EADDRINUSE':
-      return new OperatorError(`Port ${port} on ${address} is in use by another process. Stop it, or set PORT.`, error);
+      return new OperatorError(
+        `Port ${port} on ${address} is in use by another process. Stop it, or set ${portVariable}.`,
+        error,
+      );
     case 'EACCES':
-      return new OperatorError(`This user may not listen on port ${port}. Set PORT to 1024 or above.`, error);
+      return new OperatorError(
+        `This user may not listen on port ${port}. Set ${portVariable} to 1024 or above.`,
+        error,
+      );
     default:
       return new OperatorError(`Cannot listen on ${address ?? 'the address in HOST'} (${code}). Check HOST.`, error);
   }

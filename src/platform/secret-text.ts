@@ -1,29 +1,29 @@
 import { inspect } from 'node:util';
 
-const MASK = '[secret]';
-
 /** A secret that prints as its mask wherever text is made of it: logs, JSON, templates, `console.log`. */
-export class SecretText {
-  readonly #value: string;
+export class SecretText<Text extends string = string> {
+  readonly #value: Text;
+  readonly #mask: string;
 
-  constructor(value: string) {
+  constructor(value: Text, mask = '[secret]') {
     this.#value = value;
+    this.#mask = mask;
   }
 
   /** The only way out. Do not keep the result longer than needed. */
-  reveal(): string {
+  reveal(): Text {
     return this.#value;
   }
 
   toString(): string {
-    return MASK;
+    return this.#mask;
   }
 
   toJSON(): string {
-    return MASK;
+    return this.#mask;
   }
 
   [inspect.custom](): string {
-    return MASK;
+    return this.#mask;
   }
 }

@@ -4,8 +4,10 @@ import { interactionExpired } from '../platform/errors.ts';
 import { alreadySpent, cannotStore } from './adapter-errors.ts';
 import { createFailureCount } from './artifact-attempts.ts';
 import { createExpiredDeletion } from './artifact-clean-up.ts';
+import { createArtifactClock } from './artifact-clock.ts';
 import { createCodesUnderWay } from './artifact-codes.ts';
-import { foresee, isMereTouch, rememberSession, takeGrant, takeSession } from './artifact-foresight.ts';
+import { type Continued, createContinuations, type DescribeStart } from './artifact-continuation.ts';
+import { askingClient, foresee, isMereTouch, rememberSession, takeGrant, takeSession } from './artifact-foresight.ts';
 import { digestOf } from './artifact-identity.ts';
 import { createArtifactReads, type StoredArtifact } from './artifact-reads.ts';
 import { type ArtifactRecord, payloadOf, recordOf } from './artifact-record.ts';
@@ -19,6 +21,8 @@ export interface ArtifactStore {
   adapterFor(model: string): Adapter;
   /** Runs one answer of the token endpoint, and puts what it spends and stores, and its record, into one statement at its end. */
   tokenRequest(ctx: EngineContext, answer: () => Promise<void>, describe?: DescribeIssue): Promise<void>;
+  /** Runs one answer to a browser. What follows from a sign-in is one statement, with the session that `describe` tells of. */
+  browserRequest(ctx: EngineContext, answer: () => Promise<void>, describe: DescribeStart): Promise<void>;
   /** The value that follows a refresh token: always the same one, on every node, with nothing stored. */
   successorOf(refreshToken: string): string;
   /** Stores a replay mark for `lifetime` seconds. True for exactly one caller: the first. */
@@ -34,14 +38,18 @@ export interface ArtifactStoreOptions {
   refreshSuccessorKey: Buffer;
   /** Seconds in which an honest client may repeat a refresh whose answer it lost. 0 switches it off. */
   refreshGrace: number;
+  /** Seconds by which the clock of this machine is ahead of the database's. */
+  clockAhead?(): number;
 }
 
 /** Where the engine keeps everything: one table in PostgreSQL, values as digests, whatever may happen once as one statement. */
-export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }: ArtifactStoreOptions): ArtifactStore {
+export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStore {
+  const { pool, refreshSuccessorKey, refreshGrace, clockAhead = () => 0 } = options;
   const reads = createArtifactReads(pool, refreshGrace);
   const write = createArtifactWrites(pool, refreshGrace);
   const revocations = createArtifactRevocations(pool);
   const countFailure = createFailureCount(pool);
+  const clock = createArtifactClock(clockAhead);
 
   function successorOf(refreshToken: string): string {
     return createHmac('sha256', refreshSuccessorKey).update(refreshToken).digest('base64url');
@@ -73,6 +81,20 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
     if ((await write({ save: [record] })) === 'refused' && model !== 'Session') throw cannotStore(model);
   }
 
+  async function amend(record: ArtifactRecord): Promise<void> {
+    if ((await write({ amend: record })) !== 'done') throw cannotStore(record.kind);
+  }
+
+  async function goOn({ interaction, saved, start }: Continued): Promise<void> {
+    const outcome = await write({
+      destroy: interaction,
+      ...(saved.length && { save: saved }),
+      ...(start && { start: start.row, record: start.record }),
+    });
+    if (outcome === 'lost') throw interactionExpired();
+    if (outcome === 'refused') throw cannotStore(saved[0]!.kind);
+  }
+
   async function commit({ spent, issued, record }: Collected): Promise<void> {
     const consume = spent && consumption(spent.model, spent.value);
     const outcome = await write({
@@ -85,6 +107,7 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
   }
 
   const tokenRequests = createTokenRequests(commit);
+  const continuations = createContinuations(goOn);
   const codes = createCodesUnderWay();
 
   function adapterFor(model: string): Adapter {
@@ -93,12 +116,13 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
       async find(value) {
         if (model === 'Grant') {
           const grant = takeGrant(value);
-          if (grant) return grant;
+          if (grant) return clock.here(grant);
         }
-        const stored = await reads.find(digestOf(model, value));
+        const clientId = model === 'Session' ? askingClient() : undefined;
+        const stored = await reads.find({ id: digestOf(model, value), ...(clientId !== undefined && { clientId }) });
         if (!stored) return undefined;
-        const payload = payloadOf(model, value, stored.payload);
-        foresee(payload, stored);
+        const payload = clock.here(payloadOf(model, value, stored.payload));
+        foresee(clientId === undefined ? payload : { grantId: payload.authorizations?.[clientId]?.grantId }, stored);
         if (model === 'Session') rememberSession(value, stored.payload);
         const { consumed } = stored;
         if (consumed !== null && !(model === 'RefreshToken' && (await mayBeRepeated(value, stored)))) {
@@ -110,19 +134,23 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
       /** NOTE without the cookie's value, which is not stored: the engine reads such a session and never saves it. */
       async findByUid(uid) {
         const known = takeSession(uid);
-        if (known) return known;
+        if (known) return clock.here(known);
         const stored = await reads.findSession(uid);
-        return stored === undefined ? undefined : payloadOf('Session', undefined, stored);
+        return stored === undefined ? undefined : clock.here(payloadOf('Session', undefined, stored));
       },
 
       async findByUserCode() {
         throw new Error('The device flow is switched off: user codes are not stored.');
       },
 
-      async upsert(value, payload, lifetime) {
+      async upsert(value, given, lifetime) {
+        const payload = clock.stored(given);
         if (model === 'Session' && isMereTouch(value, payload, lifetime)) return codes.settled();
         const record = () => recordOf(model, value, payload, lifetime);
-        if (tokenRequests.issue(model, record)) return;
+        if (tokenRequests.issue(model, record) || continuations.save(model, record)) return;
+        if (model === 'Session' && (await continuations.complete(record))) return;
+        // One that has an answer was there when it was asked.
+        if (model === 'Interaction' && payload.result) return amend(record());
         const saved = save(model, record());
         if (model === 'AuthorizationCode' && codes.leave(saved)) return;
         await (model === 'Session' ? Promise.all([saved, codes.settled()]) : saved);
@@ -139,6 +167,7 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
         if (model === 'RefreshToken') await revocations.endFamilyOf(id);
         if (model === 'Grant') await revocations.endGrant(id);
         else if (model === 'Session') await write({ end: id });
+        else if (model === 'Interaction' && continuations.useUp(id)) return;
         // The engine destroys an interaction to go on with it, which may happen once. S-143
         else if ((await write({ destroy: id })) === 'lost' && model === 'Interaction') throw interactionExpired();
       },
@@ -152,6 +181,7 @@ export function createArtifactStore({ pool, refreshSuccessorKey, refreshGrace }:
   return {
     adapterFor,
     tokenRequest: tokenRequests.run,
+    browserRequest: continuations.run,
     successorOf,
     claimOnce: async (id, payload, lifetime) =>
       (await write({ save: [recordOf('ReplayDetection', id, payload, lifetime)] })) === 'done',

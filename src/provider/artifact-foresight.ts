@@ -34,6 +34,13 @@ function ofThisRequest(): Foreseen | undefined {
   return known;
 }
 
+/** Whose grant is needed next, when the session of this request is looked for. */
+export function askingClient(): string | undefined {
+  const { ctx } = Provider;
+  const clientId = ctx?.oidc.route === 'authorization' ? ctx.query.client_id : undefined;
+  return typeof clientId === 'string' && clientId !== '' ? clientId : undefined;
+}
+
 /** After a token or a session was found: the engine asks for its session, its grant and its person right away. */
 export function foresee(
   { grantId, sessionUid }: AdapterPayload,

@@ -21,16 +21,18 @@ type Row = [place: string, payload: string, consumed: string | null, recent: str
 /**
  * What is revoked, expired, or under a grant that is revoked or gone is not there. So a grant's tombstone wins against
  * everything, also against a token that was stored at the same moment.
+ * A session has a grant for each client; the one of the client that asks is meant.
  * NOTE the length check on what are digests anyway tells the planner to expect one row, and with that to use the index.
  */
 const FIND = `
   SELECT i.place, a.payload, floor(extract(epoch FROM a.consumed_at)), a.consumed_at > now() - make_interval(secs => $2::int),
     g.payload, s.payload,
-    CASE WHEN a.kind IN ('Session', 'AuthorizationCode', 'RefreshToken', 'AccessToken')
+    CASE WHEN a.kind IN ('Session', 'Interaction', 'AuthorizationCode', 'RefreshToken', 'AccessToken')
       THEN ${accountAsJson('coalesce(g.account_id, a.account_id)')} END
-  FROM unnest($1::bytea[]) WITH ORDINALITY AS i(id, place)
+  FROM unnest($1::bytea[], $3::text[]) WITH ORDINALITY AS i(id, client_id, place)
   JOIN protocol_artifacts a ON a.id = i.id
-  LEFT JOIN protocol_artifacts g ON g.id = a.grant_id AND g.revoked_at IS NULL
+  LEFT JOIN protocol_artifacts g ON g.revoked_at IS NULL AND g.id = CASE WHEN i.client_id IS NULL THEN a.grant_id
+    ELSE sha256(convert_to('Grant:' || (a.payload #>> ARRAY['authorizations', i.client_id, 'grantId']), 'UTF8')) END
   LEFT JOIN protocol_artifacts s ON s.uid = a.session_uid AND s.kind = 'Session' AND s.revoked_at IS NULL AND s.expires_at > now()
   WHERE octet_length(i.id) = 32 AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now())
     AND (a.grant_id IS NULL OR g.id IS NOT NULL)`;
@@ -48,8 +50,15 @@ const FIND_SPENT = `
   JOIN protocol_artifacts a ON a.id = i.id
   WHERE octet_length(i.id) = 32 AND (a.consumed_at IS NOT NULL OR a.revoked_at IS NOT NULL)`;
 
+/** What to find. */
+export interface Sought {
+  id: Buffer;
+  /** Of a session: whose grant is wanted with it. */
+  clientId?: string;
+}
+
 export interface ArtifactReads {
-  find(id: Buffer): Promise<StoredArtifact | undefined>;
+  find(sought: Sought): Promise<StoredArtifact | undefined>;
   findSession(uid: string): Promise<string | undefined>;
   isSpent(id: Buffer): Promise<boolean>;
 }
@@ -60,12 +69,19 @@ export function createArtifactReads(pool: Pool, refreshGrace: number): ArtifactR
   const findSpent = prepared<[place: string]>(pool, 'artifacts.find-spent', FIND_SPENT);
 
   return {
-    find: createStatementBatch<Buffer, StoredArtifact | undefined>({
-      async send(ids) {
-        const found = new Array<StoredArtifact | undefined>(ids.length);
+    find: createStatementBatch<Sought, StoredArtifact | undefined>({
+      async send(sought) {
+        const found = new Array<StoredArtifact | undefined>(sought.length);
         for (const [place, payload, consumed, recent, grant, session, account] of await findAll([
-          binaryArray('bytea', ids),
+          binaryArray(
+            'bytea',
+            sought.map(({ id }) => id),
+          ),
           refreshGrace,
+          binaryArray(
+            'text',
+            sought.map(({ clientId = null }) => clientId),
+          ),
         ])) {
           found[Number(place) - 1] = {
             payload,

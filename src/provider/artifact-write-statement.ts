@@ -1,14 +1,19 @@
+import { type StartedRow, startPlaced } from '../accounts/sessions.store.ts';
 import { type AuditRow, insertPlaced } from '../audit/audit.store.ts';
 import { binaryArray, binaryIntegers } from './artifact-arrays.ts';
 import type { ArtifactRecord } from './artifact-record.ts';
 
-/** What one caller wants done at once. With both `consume` and `save`, these are stored only if that was won. */
+/** What one caller wants done at once. With `consume` or `destroy`, the rest is stored only if that was won. */
 export interface Write {
   save?: ArtifactRecord[];
   consume?: Consumption;
+  destroy?: Buffer;
+  /** Overwrites what is there, and nothing that is not. */
+  amend?: ArtifactRecord;
   /** What the audit log says about it: stored if all of the above was. */
   record?: AuditRow;
-  destroy?: Buffer;
+  /** The entry in a person's list that goes with a session: stored if all of the above was. */
+  start?: StartedRow;
   end?: Buffer;
 }
 
@@ -19,7 +24,7 @@ interface Consumption {
 }
 
 export type Lane = keyof Write;
-export const LANES: readonly Lane[] = ['consume', 'save', 'record', 'destroy', 'end'];
+export const LANES: readonly Lane[] = ['consume', 'destroy', 'save', 'amend', 'record', 'start', 'end'];
 
 /** Numbers the parameters of one lane of the statement. */
 type NextParameter = (type: string) => string;
@@ -41,12 +46,22 @@ function consume(parameter: NextParameter): string {
     RETURNING c.place)`;
 }
 
+/** The places of those who won what may happen once. */
+function winners(lanes: readonly Lane[]): string | undefined {
+  const won = [
+    ...(lanes.includes('consume') ? ['SELECT place FROM consumed'] : []),
+    ...(lanes.includes('destroy') ? ['SELECT place FROM destroyed'] : []),
+  ];
+  return won.length ? won.join(' UNION ALL ') : undefined;
+}
+
 /**
  * Stores what is new, and overwrites what may change: never what was spent or revoked, and a replay mark only after its
- * time. Nothing is stored under a grant that is revoked or not there.
+ * time. Nothing is stored under a grant that is revoked or not there, unless its caller stores it at the same time.
  * Two requests of one browser may each add a client to the session at once: the second adds to what the first wrote.
  */
 function save(parameter: NextParameter, lanes: readonly Lane[]): string {
+  const won = winners(lanes);
   const types = 'bytea text bytea text text text text json int4 int4 int4'.split(' ').map((type) => `${type}[]`);
   return `due AS (
     SELECT * FROM unnest(${types.map(parameter)})
@@ -58,8 +73,9 @@ function save(parameter: NextParameter, lanes: readonly Lane[]): string {
     SELECT id, kind, grant_id, account_id, client_id, uid, session_uid, payload, now() + make_interval(secs => lifetime)
     FROM due
     WHERE (due.grant_id IS NULL
-        OR (SELECT true FROM protocol_artifacts g WHERE g.id = due.grant_id AND g.kind = 'Grant' AND g.revoked_at IS NULL))
-      ${lanes.includes('consume') ? 'AND (due.after IS NULL OR due.after IN (SELECT place FROM consumed))' : ''}
+        OR (SELECT true FROM protocol_artifacts g WHERE g.id = due.grant_id AND g.kind = 'Grant' AND g.revoked_at IS NULL)
+        ${lanes.includes('destroy') ? 'OR EXISTS (SELECT FROM due g WHERE g.id = due.grant_id AND g.place = due.place)' : ''})
+      ${won ? `AND (due.after IS NULL OR due.after IN (${won}))` : ''}
     ON CONFLICT (id) DO UPDATE SET
       grant_id = EXCLUDED.grant_id, account_id = EXCLUDED.account_id, client_id = EXCLUDED.client_id,
       uid = EXCLUDED.uid, session_uid = EXCLUDED.session_uid, expires_at = EXCLUDED.expires_at,
@@ -76,11 +92,31 @@ function save(parameter: NextParameter, lanes: readonly Lane[]): string {
 
 /** What was refused, or lost to another, did not happen. S-175 */
 function record(parameter: NextParameter, lanes: readonly Lane[]): string {
+  const won = winners(lanes);
   const conditions = [
-    ...(lanes.includes('consume') ? ['(NOT spends OR place IN (SELECT place FROM consumed))'] : []),
+    ...(won ? [`(NOT spends OR place IN (${won}))`] : []),
     ...(lanes.includes('save') ? ['place NOT IN (SELECT place FROM refused)'] : []),
   ];
   return `recorded AS (${insertPlaced(parameter('json'), conditions.join(' AND '))})`;
+}
+
+/** Only with a session that a used-up interaction leads to. */
+function start(parameter: NextParameter): string {
+  return `started AS (${startPlaced(
+    parameter('json'),
+    'place IN (SELECT place FROM destroyed) AND place NOT IN (SELECT place FROM refused)',
+  )})`;
+}
+
+/** What was ended, used up or is past its time meanwhile does not come back. */
+function amend(parameter: NextParameter): string {
+  return `amended AS (
+    UPDATE protocol_artifacts a
+    SET account_id = m.account_id, payload = m.payload, expires_at = now() + make_interval(secs => m.lifetime)
+    FROM unnest(${['bytea[]', 'text[]', 'json[]', 'int4[]', 'int4[]'].map(parameter)})
+      AS m(id, account_id, payload, lifetime, place)
+    WHERE octet_length(m.id) = 32 AND a.id = m.id AND a.revoked_at IS NULL AND a.expires_at > now()
+    RETURNING m.place)`;
 }
 
 /** Of many callers one finds the row. A tombstone stays. */
@@ -100,13 +136,14 @@ function end(parameter: NextParameter): string {
     WHERE octet_length(e.id) = 32 AND a.id = e.id AND a.revoked_at IS NULL)`;
 }
 
-const STEPS = { consume, save, record, destroy, end };
+const STEPS = { consume, destroy, save, amend, record, start, end };
 
-/** The answer has the places of consumptions and destructions that were won (true) and of saves that were refused (false). */
+/** The answer has the places of what may happen once and was won (true), and of saves that were refused (false). */
 const ANSWERS: Partial<Record<Lane, string>> = {
   consume: 'SELECT place, true FROM consumed',
   save: 'SELECT place, false FROM refused',
   destroy: 'SELECT place, true FROM destroyed',
+  amend: 'SELECT place, true FROM amended',
 };
 
 /** One statement for all writes that are due, of whatever kinds they are. */
@@ -126,8 +163,6 @@ export type DueWrites = { [Key in Lane]: Placed<Key>[] };
 export function writeParameters(due: DueWrites, refreshGrace: number): unknown[] {
   return [
     ...(due.consume.length ? consumeParameters(due.consume, refreshGrace) : []),
-    ...(due.save.length ? saveParameters(due.save) : []),
-    ...(due.record.length ? [recordParameter(due.record)] : []),
     ...(due.destroy.length
       ? [
           binaryArray(
@@ -137,6 +172,10 @@ export function writeParameters(due: DueWrites, refreshGrace: number): unknown[]
           binaryIntegers(due.destroy.map(([place]) => place)),
         ]
       : []),
+    ...(due.save.length ? saveParameters(due.save) : []),
+    ...(due.amend.length ? amendParameters(due.amend) : []),
+    ...(due.record.length ? [recordParameter(due.record)] : []),
+    ...(due.start.length ? [JSON.stringify(due.start.map(([place, { start }]) => ({ ...start, place })))] : []),
     ...(due.end.length
       ? [
           binaryArray(
@@ -165,14 +204,33 @@ function consumeParameters(due: Placed<'consume'>[], refreshGrace: number): unkn
 
 function recordParameter(due: Placed<'record'>[]): string {
   return JSON.stringify(
-    due.map(([place, { record, consume }]) => ({ ...record, place, spends: consume !== undefined })),
+    due.map(([place, { record, consume, destroy }]) => ({
+      ...record,
+      place,
+      spends: (consume ?? destroy) !== undefined,
+    })),
   );
+}
+
+function amendParameters(due: Placed<'amend'>[]): unknown[] {
+  const column = (type: 'bytea' | 'text' | 'json', field: (record: ArtifactRecord) => Buffer | string | null) =>
+    binaryArray(
+      type,
+      due.map(([, { amend }]) => field(amend)),
+    );
+  return [
+    column('bytea', ({ id }) => id),
+    column('text', ({ accountId }) => accountId),
+    column('json', ({ payload }) => payload),
+    binaryIntegers(due.map(([, { amend }]) => amend.lifetime)),
+    binaryIntegers(due.map(([place]) => place)),
+  ];
 }
 
 function saveParameters(due: Placed<'save'>[]): unknown[] {
   type Field = (record: ArtifactRecord) => Buffer | string | null;
-  const rows = due.flatMap(([place, { save, consume }]) =>
-    save.map((record) => ({ record, place, after: consume ? place : null })),
+  const rows = due.flatMap(([place, { save, consume, destroy }]) =>
+    save.map((record) => ({ record, place, after: (consume ?? destroy) ? place : null })),
   );
   const column = (type: 'bytea' | 'text' | 'json', field: Field) =>
     binaryArray(

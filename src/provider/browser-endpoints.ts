@@ -27,7 +27,7 @@ export function pageContextOf(ctx: EngineContext): Context {
  */
 export function browserEndpoints({ current, hasRoom, limitSignOuts }: BrowserEndpointsOptions): Middleware {
   return async function browserEndpoints(ctx, next) {
-    const { provider, documents, afterBrowser } = current();
+    const { provider, documents, answerBrowser, afterBrowser } = current();
     // By the methods that read, they are answered before requests come here.
     if (documents.has(ctx.path)) refuseMethod(ctx, ['GET', 'HEAD', 'OPTIONS']);
     const route = findBrowserRoute(ctx.path);
@@ -43,7 +43,7 @@ export function browserEndpoints({ current, hasRoom, limitSignOuts }: BrowserEnd
     const engineContext = provider.createContext(request, ctx.res) as unknown as EngineContext;
     engineContext.state = ctx.state;
     pages.set(engineContext, ctx);
-    await provider.middleware[0]!(engineContext as never, async () => {});
+    await answerBrowser(engineContext);
     const failure = failureOf(engineContext);
     if (failure) throw failure;
     await afterBrowser(engineContext);

@@ -1,30 +1,57 @@
-import type { UserSessions } from '../accounts/sessions.ts';
+import type { NewUserSession, PreparedStart, UserSessions } from '../accounts/sessions.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { EngineContext } from './engine.ts';
+
+/** Requests whose sign-in was stored with the session itself. */
+const recorded = new WeakSet<object>();
+
+/** The session that this request begins, for whoever stores both at once. */
+export function createStartDescription(sessions: Pick<UserSessions, 'prepareStart'>) {
+  return function describeStart(ctx: EngineContext): PreparedStart | undefined {
+    const started = startedSession(ctx);
+    if (!started) return undefined;
+    const { stored, ...prepared } = sessions.prepareStart(started);
+    return {
+      ...prepared,
+      stored() {
+        recorded.add(ctx);
+        stored();
+      },
+    };
+  };
+}
+
+/** What a person has just signed in to; nothing where nobody did. */
+function startedSession(ctx: EngineContext): NewUserSession | undefined {
+  const { session, result, account } = ctx.oidc;
+  const { login } = result ?? {};
+  // A session that does not stand any more has no account: its person is asked to sign in again.
+  if (!session || !account || !login || login.accountId !== account.accountId) return undefined;
+  const { provider } = login as { provider?: string };
+  return {
+    uid: session.uid,
+    userId: account.accountId,
+    amr: session.amr ?? [],
+    ...(provider !== undefined && { provider }),
+    userAgent: ctx.get('User-Agent'),
+    ...auditContextOf(ctx.state),
+  };
+}
 
 /** Keeps the list of a person's sessions in step with the engine's own, before the answer is sent. S-159 */
 export function createSessionRecorder(sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded'>) {
   return async function recordSession(ctx: EngineContext): Promise<void> {
-    const { route, session, result, account } = ctx.oidc;
+    const { route, session, account } = ctx.oidc;
     if (!session) return;
     if (route === 'end_session_confirm') {
       if ((session as { destroyed?: boolean }).destroyed)
         await sessions.markEnded(session.uid, auditContextOf(ctx.state));
       return;
     }
-    // A session that does not stand any more has no account: its person is asked to sign in again.
-    if (!account || (route !== 'authorization' && route !== 'resume')) return;
-    const { login } = result ?? {};
-    if (!login || login.accountId !== account.accountId) return sessions.touch(session.uid);
-    const { provider } = login as { provider?: string };
-    await sessions.start({
-      uid: session.uid,
-      userId: account.accountId,
-      amr: session.amr ?? [],
-      ...(provider !== undefined && { provider }),
-      userAgent: ctx.get('User-Agent'),
-      ...auditContextOf(ctx.state),
-    });
+    if (recorded.has(ctx) || !account || (route !== 'authorization' && route !== 'resume')) return;
+    const started = startedSession(ctx);
+    if (!started) return sessions.touch(session.uid);
+    await sessions.start(started);
   };
 }
 

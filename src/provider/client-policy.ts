@@ -15,6 +15,8 @@ export interface ClientPolicy {
   accessTokenLifetime?: number;
   idTokenLifetime?: number;
   refreshTokenLifetime?: number;
+  /** Whose subject its own tokens have. */
+  serviceAccountId?: string;
   /** Base64 SHA-256 of the secrets valid now. */
   secretDigests: string[];
 }
@@ -33,6 +35,7 @@ export function policyFrom({ metadata, ...party }: RelyingParty): ClientPolicy {
     ...(metadata.access_token_lifetime !== undefined && { accessTokenLifetime: metadata.access_token_lifetime }),
     ...(metadata.id_token_lifetime !== undefined && { idTokenLifetime: metadata.id_token_lifetime }),
     ...(metadata.refresh_token_lifetime !== undefined && { refreshTokenLifetime: metadata.refresh_token_lifetime }),
+    ...(party.serviceAccountId && { serviceAccountId: party.serviceAccountId }),
     secretDigests: party.secretDigests.map((digest) => digest.toString('base64')),
   };
 }

@@ -29,6 +29,8 @@ export interface ConfigurationParts {
   findAccount: NonNullable<Configuration['findAccount']>;
   loadExistingGrant: NonNullable<Configuration['loadExistingGrant']>;
   resourceIndicators: NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>;
+  /** What access tokens say beyond the protocol's claims. */
+  claimsOfToken: (token: object) => Promise<Record<string, unknown> | undefined>;
   mayIntrospect: (ctx: EngineContext, client: never, token: unknown) => Promise<boolean>;
   renderError: NonNullable<Configuration['renderError']>;
   logoutSource: (ctx: EngineContext, form: string) => Promise<void>;
@@ -68,6 +70,7 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
     },
     extraClientMetadata: { properties: [POLICY_MEMBER] },
     extraParams: ['idp_hint'],
+    extraTokenClaims: (_ctx, token) => parts.claimsOfToken(token),
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: true, nonceSecret: parts.dpopNonceSecret, requireNonce: () => false, allowReplay: false },
@@ -111,7 +114,16 @@ export function engineConfiguration(parts: ConfigurationParts): Configuration {
       externalSigningSupport: { enabled: true, ack: EXTERNAL_SIGNING },
       openid4vci: { enabled: false },
     },
-    formats: { bitsOfOpaqueRandomness: 256 },
+    formats: {
+      bitsOfOpaqueRandomness: 256,
+      customizers: {
+        // The engine would name the client. What the claims of a token say of its subject is ours alone (`claimsOfToken`).
+        jwt: (_ctx, token, jwt) => {
+          const subject = (token as { extra?: { sub?: string } }).extra?.sub;
+          if (subject !== undefined) jwt.payload.sub = subject;
+        },
+      },
+    },
     expiresWithSession: (_ctx, source) => !source.scopes.has('offline_access'),
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     jwks: { keys: engineKeys(parts.signingKeys) as never },

@@ -25,6 +25,11 @@ export function createCookieKeys(keys: () => readonly string[]): CookieKeys {
   };
 }
 
+/** Of the cookie by which a browser is known to be signed in. */
+export function sessionCookieOf(issuer: string): string {
+  return issuer.startsWith('https:') ? '__Host-daemun_session' : 'daemun_session';
+}
+
 /**
  * Names and attributes. On https a browser accepts the prefixed names only with Secure, and `__Host-` only for the whole origin
  * and without Domain, so no neighbouring host can plant a session (RFC 6265bis 4.1.3). The other two carry the path of their
@@ -35,7 +40,7 @@ export function cookiesFor(issuer: string, keys: CookieKeys) {
   const options = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
   return {
     names: {
-      session: secure ? '__Host-daemun_session' : 'daemun_session',
+      session: sessionCookieOf(issuer),
       interaction: secure ? '__Secure-daemun_interaction' : 'daemun_interaction',
       resume: secure ? '__Secure-daemun_resume' : 'daemun_resume',
     },

@@ -11,11 +11,26 @@ const engine = await import('oidc-provider').finally(() => {
   console.warn = warn;
 });
 
-/** What an engine keeps to itself; `dpop-nonces.ts` has the one thing that we need of it. */
+/** What an engine keeps to itself; `dpop-nonces.ts` has the one thing that we change in it. */
 const internals = (await import('oidc-provider/lib/helpers/weak_cache.js' as string)) as {
   get(provider: object): EngineInternals;
 };
 export const internalsOf = internals.get;
+
+/** Proofs of possession (RFC 9449), for grants of our own: the engine has these checks for its own grants only. */
+const proofs = (await import('oidc-provider/lib/helpers/validate_dpop.js' as string)) as {
+  default(provider: object, ctx: object): Promise<Proof | undefined>;
+  checkDpopReplay(provider: object, ctx: object, proof: Proof, clientId: string, refusal: object): Promise<void>;
+};
+/** Undefined without one. @throws InvalidDpopProof, UseDpopNonce */
+export const validateProof = proofs.default;
+/** Lets a proof be used once. @throws the given error */
+export const claimProof = proofs.checkDpopReplay;
+
+interface Proof {
+  thumbprint: string;
+  jti: string;
+}
 
 export interface EngineInternals {
   DPoPNonces?: ServerChallenge;

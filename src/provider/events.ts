@@ -1,7 +1,9 @@
+import type { ValidApiKey } from '../api-keys/api-key-check.ts';
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { DescribeIssue } from './artifact-token-request.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { EngineContext, Provider } from './engine.ts';
+import { exchangedKeyOf } from './grants/token-exchange.ts';
 
 interface AnyToken {
   kind: string;
@@ -9,6 +11,7 @@ interface AnyToken {
   accountId?: string;
   aud?: string;
   sessionUid?: string;
+  extra?: { sub?: string };
 }
 
 /** Details the engine and the store give when something is presented a second time. */
@@ -22,12 +25,14 @@ const SILENT_ANSWERS = ['login_required', 'consent_required', 'interaction_requi
 export function describeIssueFor({ prepare }: Pick<Audit, 'prepare'>): DescribeIssue {
   return (ctx) => {
     const { AccessToken, ClientCredentials } = ctx.oidc.entities;
-    const { clientId, aud, accountId, sessionUid } = (AccessToken ?? ClientCredentials) as AnyToken;
+    const { clientId, aud, accountId, sessionUid, extra } = (AccessToken ?? ClientCredentials) as AnyToken;
+    const apiKey = exchangedKeyOf(ctx);
     const details = {
       kind: 'access_token',
       clientId: clientId!,
       grantType: grantTypeOf(ctx),
-      ...(accountId !== undefined && { userId: accountId }),
+      ...(apiKey ? aboutOwner(apiKey) : accountId !== undefined && { userId: accountId }),
+      ...(ClientCredentials && extra?.sub !== undefined && { serviceAccount: extra.sub }),
       ...(sessionUid !== undefined && { sessionId: sessionUid }),
       ...(aud !== undefined && { resource: aud }),
     };
@@ -82,6 +87,14 @@ export async function recordRevocation(ctx: EngineContext, { queue }: Pick<Audit
     { clientId: clientId!, kind, ...(accountId !== undefined && { userId: accountId }) },
     contextOf(ctx),
   );
+}
+
+function aboutOwner({ id, owner }: ValidApiKey) {
+  return {
+    apiKey: id,
+    ...(owner.kind === 'user' && { userId: owner.id }),
+    ...(owner.kind === 'service_account' && { serviceAccount: owner.id }),
+  };
 }
 
 /** A registered client only; what a stranger wrote into the request is no fact. */

@@ -8,6 +8,8 @@ import { generationOfSession } from './session-adapter.ts';
 
 export interface GrantLoaderOptions {
   findConsent(owner: { userId: string; clientId: string }): Promise<Consent | undefined>;
+  /** Takes out of the request what its person may not be given. */
+  narrow(ctx: EngineContext): void;
   /** Seconds. A grant must outlive every refresh token that is still to be issued under it. */
   refreshTokenAbsolute: number;
 }
@@ -17,8 +19,9 @@ export interface GrantLoaderOptions {
  * grant ends tokens and asks nobody again. First-party clients need no consent. What is missing is left missing, so that the
  * consent screen asks for exactly that.
  */
-export function createGrantLoader({ findConsent, refreshTokenAbsolute }: GrantLoaderOptions) {
+export function createGrantLoader({ findConsent, narrow, refreshTokenAbsolute }: GrantLoaderOptions) {
   return async function loadExistingGrant(ctx: EngineContext): Promise<Grant | undefined> {
+    narrow(ctx);
     const wanted = requestedAccess(ctx);
     const owner = { accountId: ctx.oidc.account!.accountId, clientId: ctx.oidc.client!.clientId };
     const existing = await grantOfSession(ctx, owner);

@@ -30,6 +30,8 @@ export function createFindAccount({ find, claimsOf, providerOf }: AccountSource)
     if (generation !== account.accessGeneration) return undefined;
     return {
       accountId: account.id,
+      // For `own-api-scopes.ts`; no claim.
+      isAdministrator: account.isAdministrator,
       async claims(_use, _scope, asked) {
         const claims = { ...claimsOf(account), sub: account.id };
         const sessionUid = UPSTREAM_CLAIM in asked ? federatedSession(source) : undefined;

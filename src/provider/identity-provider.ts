@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Middleware } from 'koa';
 import type { SigningKeySet } from '../signing-keys/key-set.ts';
+import type { OwnSession } from './own-session.ts';
 
 /** The protocol as the rest of the service sees it. */
 export interface IdentityProvider {
@@ -15,6 +16,8 @@ export interface IdentityProvider {
   pendingInteraction(ctx: Context): Promise<PendingInteraction>;
   /** Hands over what the person did and sends the browser on. @throws AppError interaction_expired, bad_request */
   finishInteraction(ctx: Context, result: InteractionResult): Promise<void>;
+  /** Who is signed in here, in the browser that asks; nobody, when the session or its person's access has ended. */
+  currentSession(ctx: Context): Promise<OwnSession | undefined>;
   /** Goes on with another key set. Requests that are being answered keep the one they started with. */
   replaceKeys(keys: SigningKeySet): Promise<void>;
   /** URLs by their names in the discovery document. */

@@ -50,9 +50,25 @@ export function createInteractionDesk(options: InteractionsOptions) {
     return { interaction, client };
   }
 
+  /** What each request found to wait for. */
+  const shown = new WeakMap<Context, Loaded>();
+
+  /**
+   * Not read a second time: an answer is stored only over an interaction that is still there. One that belongs to a session is
+   * looked for again, because the session may have ended while the person's answer was looked at.
+   */
+  async function loadAgain(ctx: Context): Promise<Loaded> {
+    const before = shown.get(ctx);
+    if (!before || before.interaction.session) return load(ctx);
+    const client = await findClient(before.client.id);
+    if (client?.state !== 'active') throw interactionExpired();
+    return { ...before, client };
+  }
+
   return {
     async pendingInteraction(ctx: Context): Promise<PendingInteraction> {
       const loaded = await load(ctx);
+      shown.set(ctx, loaded);
       const isConsent = loaded.interaction.prompt.name === 'consent';
       const { missing, accessTokenLifetime } = isConsent
         ? await askedFor(loaded.interaction, options.findResourceServer)
@@ -61,7 +77,7 @@ export function createInteractionDesk(options: InteractionsOptions) {
     },
 
     async finishInteraction(ctx: Context, result: InteractionResult): Promise<void> {
-      const loaded = await load(ctx);
+      const loaded = await loadAgain(ctx);
       const { interaction, client } = loaded;
       const { name: prompt } = interaction.prompt;
       const by = auditContextOf(ctx.state);

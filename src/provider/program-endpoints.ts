@@ -65,7 +65,8 @@ export function createProgramEndpoints({ current, describe, hasRoom, secure, log
     await provider.middleware[0]!(ctx as never, async () => {});
     const failure = failureOf(ctx);
     if (failure) return fail(ctx, route, failure);
-    await afterProgram(ctx);
+    // What is looked at only now, an API key for one, fails as the engine would.
+    await afterProgram(ctx)?.catch((error: Error) => fail(ctx, route, error));
   }
 
   /** In the form of an OAuth error, because that is what clients of these endpoints read. @see RFC 6749 5.2 */

@@ -4,6 +4,9 @@
  */
 const BODY_PARAMETERS = new Set([
   'access_token',
+  'actor_token',
+  'actor_token_type',
+  'audience',
   'client_assertion',
   'client_assertion_type',
   'client_id',
@@ -16,10 +19,13 @@ const BODY_PARAMETERS = new Set([
   'refresh_token',
   'request',
   'request_uri',
+  'requested_token_type',
   'resource',
   'response_type',
   'scope',
   'state',
+  'subject_token',
+  'subject_token_type',
   'token',
   'token_type_hint',
   'username',

@@ -1,4 +1,6 @@
 import type { UserSessions } from '../accounts/sessions.ts';
+import type { ApiKeyCheck } from '../api-keys/api-key-check.ts';
+import type { ServiceAccounts } from '../api-keys/service-accounts.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Observations } from '../audit/observations.ts';
 import type { Clients } from '../clients/clients.ts';
@@ -13,9 +15,10 @@ import type { SigningKeySet } from '../signing-keys/key-set.ts';
 import type { ServerSecrets } from '../signing-keys/server-secrets.ts';
 import { DEFAULT_KEY_POLICY, type KeyPolicy } from '../signing-keys/timing.ts';
 import type { ArtifactStore } from './adapter.ts';
+import { createApiKeyIntrospection } from './api-key-introspection.ts';
 import { takeAccount } from './artifact-foresight.ts';
 import { browserEndpoints } from './browser-endpoints.ts';
-import { createSessionRecorder, keepNewerSession } from './browser-sessions.ts';
+import { createSessionRecorder, createStartDescription, keepNewerSession } from './browser-sessions.ts';
 import { createClientAdapter, installClients } from './client-adapter.ts';
 import { authenticateByDigest } from './client-authentication.ts';
 import { engineConfiguration } from './configuration.ts';
@@ -28,26 +31,31 @@ import { createGrantLoader } from './existing-grant.ts';
 import { observeIntrospection, observeVerifications } from './failed-verifications.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { type AccountSource, createFindAccount } from './find-account.ts';
+import { registerTokenExchange } from './grants/token-exchange.ts';
 import { guardHints } from './hint-keys.ts';
 import type { IdentityProvider, ProtocolScreens } from './identity-provider.ts';
 import { createInteractionDesk } from './interactions.ts';
 import type { Lifetimes } from './lifetimes.ts';
+import { createOwnApiScopes } from './own-api-scopes.ts';
+import { createOwnSessions } from './own-session.ts';
 import { pinOrigin } from './pinned-origin.ts';
 import { createProgramEndpoints } from './program-endpoints.ts';
 import { createPublicFetch } from './public-fetch.ts';
 import { answerPublished, publish } from './published.ts';
 import { createRequestLimit } from './request-limit.ts';
 import { resourceIndicators } from './resource-indicators.ts';
+import { createServiceAccountClients } from './service-account-clients.ts';
 import { noteFailures, type ServingEngine } from './serving-engine.ts';
 import { endingAfter } from './session-adapter.ts';
 import { createStoringEngine } from './storing-engine.ts';
 import { createStrangerLimit } from './stranger-limit.ts';
 import { createSwap } from './swap.ts';
 import { createIntrospectionPolicy } from './token-access.ts';
+import { createTokenClaims } from './token-claims.ts';
 import { countWrongVerifiers } from './wrong-verifiers.ts';
 
 export interface IdentityProviderOptions {
-  config: { issuer: string; lifetimes: Lifetimes; trustedProxies: string[] };
+  config: { issuer: string; lifetimes: Lifetimes; trustedProxies: string[]; apiKeys: { prefix: string } };
   database: Pick<Database, 'pool' | 'prisma'>;
   artifactStore: ArtifactStore;
   signingKeys: SigningKeySet;
@@ -58,10 +66,12 @@ export interface IdentityProviderOptions {
   accounts: Omit<AccountSource, 'providerOf'>;
   clients: Pick<Clients, 'find'>;
   resourceServers: Pick<ResourceServers, 'find'>;
-  sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded' | 'providerOf'>;
+  apiKeyCheck: Pick<ApiKeyCheck, 'looksLikeApiKey' | 'check'>;
+  serviceAccounts: Pick<ServiceAccounts, 'findActing'>;
+  sessions: Pick<UserSessions, 'start' | 'prepareStart' | 'touch' | 'markEnded' | 'providerOf'>;
   audit: Audit;
   /** Told of what was presented and did not hold. */
-  observations?: Pick<Observations, 'verificationFailed'>;
+  observations?: Pick<Observations, 'verificationFailed' | 'apiKeyRefused'>;
   limits: Pick<RateLimits, 'clientAuthentication' | 'clientAuthenticationByAddress' | 'tokenRequests' | 'strangers'>;
   /** How clients' keys are got; the public Internet only when absent. */
   fetch?: typeof fetch;
@@ -83,13 +93,18 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
   const requests = createRequestLimit(options.limits.tokenRequests);
   const strangers = createStrangerLimit(options.limits.strangers);
   const clientAdapter = createClientAdapter(options.clients.find);
+  const ownApiScopes = createOwnApiScopes(issuer);
+  const serviceAccounts = createServiceAccountClients(options.serviceAccounts);
+  const claimsOfToken = createTokenClaims(issuer, serviceAccounts);
+  const introspection = createApiKeyIntrospection({ ...options, issuer, prefix: config.apiKeys.prefix });
   const cookieKeys = createCookieKeys(() => secrets.cookieKeys);
   const enginePages = createEnginePages(options.screens);
   const recordSession = createSessionRecorder(options.sessions);
+  const describeStart = createStartDescription(options.sessions);
 
   function adapterFor(model: string) {
     if (model === 'Client') return clientAdapter;
-    const adapter = artifactStore.adapterFor(model);
+    const adapter = introspection.passOver(model, artifactStore.adapterFor(model));
     return model === 'Session' ? endingAfter(adapter, lifetimes.session, lifetimes.sessionIdle) : adapter;
   }
 
@@ -108,16 +123,23 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         fetch: options.fetch ?? createPublicFetch(createOutbound()),
         findAccount: createFindAccount({ ...accounts, providerOf: options.sessions.providerOf }),
         loadExistingGrant: createGrantLoader({
+          narrow: ownApiScopes.narrow,
           findConsent: (owner) => findConsent(database.pool, owner),
           refreshTokenAbsolute: lifetimes.refreshTokenAbsolute,
         }),
-        resourceIndicators: resourceIndicators(options.resourceServers.find),
-        mayIntrospect: createIntrospectionPolicy(accounts),
+        resourceIndicators: resourceIndicators(options.resourceServers.find, ownApiScopes, serviceAccounts),
+        claimsOfToken,
+        mayIntrospect: createIntrospectionPolicy(accounts, serviceAccounts),
         ...enginePages,
       }),
       artifactStore,
       describeIssueFor(audit),
     );
+    registerTokenExchange(provider, {
+      check: options.apiKeyCheck.check,
+      findResourceServer: options.resourceServers.find,
+      lifetimes,
+    });
     pinOrigin(provider, issuer);
     installClients(provider, options.clients.find, {
       checkFailures: failures.check,
@@ -136,9 +158,12 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     return {
       provider,
       documents: await publish(provider, signingKeys, options.keyPolicy ?? DEFAULT_KEY_POLICY),
+      answerBrowser: (ctx) =>
+        artifactStore.browserRequest(ctx, () => provider.middleware[0]!(ctx as never, async () => {}), describeStart),
       async afterProgram(ctx) {
         await recordRevocation(ctx, audit);
-        if (observations) observeIntrospection(ctx, observations);
+        const wasKey = await introspection.answer(ctx);
+        if (observations && !wasKey) observeIntrospection(ctx, observations);
         return countWrongVerifier(ctx);
       },
       async afterBrowser(ctx) {
@@ -172,6 +197,12 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
       findResourceServer: options.resourceServers.find,
       audit,
       lifetimes,
+    }),
+    currentSession: createOwnSessions({
+      provider: () => current().provider,
+      sessions: adapterFor('Session'),
+      findAccount: options.accounts.find,
+      touch: options.sessions.touch,
     }),
     async replaceKeys(keys) {
       replacements.begun += 1;

@@ -1,6 +1,8 @@
 import type { ResourceServer } from '../clients/resource-servers.ts';
 import { policyOf } from './client-policy.ts';
 import { type Client, type Configuration, errors } from './engine.ts';
+import type { OwnApiScopes } from './own-api-scopes.ts';
+import type { ServiceAccountClients } from './service-account-clients.ts';
 
 type Feature = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>;
 
@@ -12,26 +14,21 @@ export type FindResourceServer = (
 const DEFAULT_ALGORITHM = 'ES256';
 
 /** @see RFC 8707, RFC 9068 */
-export function resourceIndicators(findResourceServer: FindResourceServer): Feature {
+export function resourceIndicators(
+  findResourceServer: FindResourceServer,
+  { offered }: Pick<OwnApiScopes, 'offered'>,
+  { narrow }: Pick<ServiceAccountClients, 'narrow'>,
+): Feature {
   return {
     enabled: true,
 
     /** A client may only ask for what it was given, and is not told whether there is more. S-073 */
-    async getResourceServerInfo(_ctx, indicator, client) {
+    async getResourceServerInfo(ctx, indicator, client) {
       const server = await permittedResource(findResourceServer, client, indicator);
       if (!server) throw new errors.InvalidTarget();
       const { resourceScopes } = policyOf(client);
-      const scopes = server.scopes.map(({ name }) => name);
-      return {
-        // One spelling, however the client wrote it.
-        audience: server.identifier,
-        scope: scopes.filter((name) => !resourceScopes || resourceScopes.includes(name)).join(' '),
-        accessTokenFormat: server.accessTokenFormat,
-        ...(server.accessTokenLifetime !== undefined && { accessTokenTTL: server.accessTokenLifetime }),
-        ...(server.accessTokenFormat === 'jwt' && {
-          jwt: { sign: { alg: server.signingAlgorithm ?? DEFAULT_ALGORITHM } },
-        }),
-      };
+      const scopes = offered(ctx, server).filter((name) => !resourceScopes || resourceScopes.includes(name));
+      return describeResourceServer(server, await narrow(ctx, client, server.identifier, scopes));
     },
 
     /** A service with one API to call need not name it. For people's tokens no resource means our own userinfo. */
@@ -44,6 +41,21 @@ export function resourceIndicators(findResourceServer: FindResourceServer): Feat
 
     /** The token call may leave out what the authorization request named. */
     useGrantedResource: () => true,
+  };
+}
+
+/** In the engine's words, with these of its scopes. */
+export function describeResourceServer(
+  { identifier, accessTokenFormat, accessTokenLifetime, signingAlgorithm = DEFAULT_ALGORITHM }: ResourceServer,
+  scopes: string[],
+) {
+  return {
+    // One spelling, however the client wrote it.
+    audience: identifier,
+    scope: scopes.join(' '),
+    accessTokenFormat,
+    ...(accessTokenLifetime !== undefined && { accessTokenTTL: accessTokenLifetime }),
+    ...(accessTokenFormat === 'jwt' && { jwt: { sign: { alg: signingAlgorithm } } }),
   };
 }
 

@@ -5,6 +5,8 @@ import type { PublishedDocuments } from './published.ts';
 export interface ServingEngine {
   provider: Provider;
   documents: PublishedDocuments;
+  /** Has the engine answer a browser. */
+  answerBrowser(ctx: EngineContext): Promise<void>;
   /** What has to be done about an answer before it is sent. */
   afterProgram(ctx: EngineContext): Promise<void> | undefined;
   afterBrowser(ctx: EngineContext): Promise<void>;

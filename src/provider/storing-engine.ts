@@ -5,6 +5,9 @@ import { refusingEmptyScope } from './granted-scope.ts';
 
 type GrantHandler = (ctx: never) => Promise<void>;
 
+/** Seconds between the clocks of two nodes of which one is five minutes fast, the other five minutes slow. */
+const CLOCK_DIFFERENCE = 600;
+
 /** An engine that leaves to our store what its adapter interface cannot say. `describe`: what to record of tokens that are issued. */
 export function createStoringEngine(
   issuer: string,
@@ -43,10 +46,11 @@ function deriveSuccessors(provider: Provider, store: ArtifactStore): void {
 /**
  * The engine looks whether a `jti` was seen and stores it afterwards: of two simultaneous uses both pass. Here the
  * insertion itself decides, in one statement, and the engine answers with the error of the place it asked from.
+ * A mark lasts longer than the JWT does by the clock of this node: another one may still take it by its own.
  * @see https://www.rfc-editor.org/rfc/rfc9449#section-11.1
  * @see https://www.rfc-editor.org/rfc/rfc7523#section-3
  */
 function detectReplays(provider: Provider, store: ArtifactStore): void {
   provider.ReplayDetection.unique = (issuer, jti, expiresAt) =>
-    store.claimOnce(JSON.stringify([issuer, jti]), {}, expiresAt - Date.now() / 1000);
+    store.claimOnce(JSON.stringify([issuer, jti]), {}, expiresAt - Date.now() / 1000 + CLOCK_DIFFERENCE);
 }

@@ -3,6 +3,7 @@ import { policyOf } from './client-policy.ts';
 import type { Client, EngineContext } from './engine.ts';
 import { generationOfGrant } from './existing-grant.ts';
 import type { AccountSource } from './find-account.ts';
+import type { ServiceAccountClients } from './service-account-clients.ts';
 
 interface PresentedToken {
   kind: string;
@@ -14,21 +15,26 @@ interface PresentedToken {
 
 /**
  * Who may look at a token: the client it was issued to, and the clients of the resource server it is for. For everybody else,
- * and once its client or its person is disabled, it is a token that never was. S-047, S-065, S-066
+ * and once its client, its person or its service account is disabled, it is a token that never was. S-047, S-065, S-066
  * @see RFC 7662 2.2, 4
  */
-export function createIntrospectionPolicy({ find }: Pick<AccountSource, 'find'>) {
+export function createIntrospectionPolicy(
+  { find }: Pick<AccountSource, 'find'>,
+  { stands }: Pick<ServiceAccountClients, 'stands'>,
+) {
   return async function mayIntrospect(ctx: EngineContext, caller: Client, presented: unknown): Promise<boolean> {
     const token = presented as PresentedToken;
     // A client id alone is no authentication.
     if (caller.clientAuthMethod === 'none') return false;
     const own = token.clientId === caller.clientId;
     if (!own && (token.kind === 'RefreshToken' || !isForResourceOf(caller, token))) return false;
-    const [client, account] = await Promise.all([
+    const [client, account, serviceAccountStands] = await Promise.all([
       own ? caller : ctx.oidc.provider.Client.find(token.clientId!),
       token.accountId === undefined ? undefined : find(token.accountId),
+      stands(token),
     ]);
-    return client !== undefined && (token.accountId === undefined || standsWith(account, token));
+    if (client === undefined || !serviceAccountStands) return false;
+    return token.accountId === undefined || standsWith(account, token);
   };
 }
 

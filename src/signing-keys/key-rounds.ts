@@ -1,5 +1,6 @@
 import type { Logger } from '../platform/logger.ts';
-import type { KeyFigures, KeyWarning } from './key-figures.ts';
+import type { KeyFigures } from './key-figures.ts';
+import type { KeyWarning } from './key-warnings.ts';
 import { type KeyPolicy, pollInterval } from './timing.ts';
 
 export interface KeyRoundsOptions {

@@ -41,6 +41,8 @@ export interface KeyView {
   refresh(): Promise<void>;
   isReady(): { ready: true } | { ready: false; problem: string };
   figures(): KeyFigures;
+  /** Seconds by which the clock of this machine is ahead of the database's; known since the start. */
+  clockAhead(): number;
   close(): Promise<void>;
 }
 
@@ -195,6 +197,7 @@ export async function openKeyView(options: KeyViewOptions): Promise<KeyView> {
   const unfitSpares = () => spareTests.filter((one) => 'problem' in one && !one.isLockedOut);
 
   const estimated = () => ({ ...seen.stored, now: seen.stored.now + now() - seen.readAt });
+  const clockAhead = () => (Date.now() - estimated().now) / 1000;
   const confirmedAgo = () => (now() - seen.look.confirmedAt) / 1000;
 
   function figures(): KeyFigures {
@@ -204,7 +207,7 @@ export async function openKeyView(options: KeyViewOptions): Promise<KeyView> {
         confirmedAgo: confirmedAgo(),
         keys: seen.stored.keys,
         now: estimated().now,
-        clockAhead: (Date.now() - estimated().now) / 1000,
+        clockAhead: clockAhead(),
         ...(missingSince !== undefined && { sparesMissingFor: (now() - missingSince) / 1000 }),
         versionSince: (now() - seen.since) / 1000,
         nodes,
@@ -259,6 +262,7 @@ export async function openKeyView(options: KeyViewOptions): Promise<KeyView> {
       return { ready: true };
     },
     figures,
+    clockAhead,
     async close() {
       for (const stop of stops) stop();
       await Promise.all([stopListening(), rounds.stop()]);

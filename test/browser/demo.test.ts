@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { createEmptyDatabase } from '../support/database.ts';
+import { freePort } from '../support/free-port.ts';
 import { describeInBrowser, launchBrowser, openPage } from './chromium.ts';
-import { freePort, setUp, signIn } from './running-service.ts';
+import { setUp, signIn } from './running-service.ts';
 
 /** Compiling the samples and four processes starting, on a busy machine. */
 const START_TIMEOUT = 180_000;

@@ -10,6 +10,7 @@ import { type Environment, loadConfig } from '../../src/config/load.ts';
 import { openServices } from '../../src/services.ts';
 import { providers } from '../../src/upstreams/registry.ts';
 import { createEmptyDatabase } from '../support/database.ts';
+import { freePort } from '../support/free-port.ts';
 
 export const ADMINISTRATOR = { userName: 'jiwoo', password: 'four unrelated quiet words' };
 
@@ -61,15 +62,6 @@ export async function startWholeService(
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** A port that was free a moment ago: the issuer must be known before anything is built. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Follows the setup link to the end. */

@@ -34,7 +34,7 @@ function smallTargetsOn(page: Page): Promise<string[]> {
   return page.evaluate(() =>
     [
       ...document.querySelectorAll(
-        'button, a.button, input:not([type=hidden], [type=checkbox], [readonly]), .languages a, .legal a, summary',
+        'button, a.button, input:not([type=hidden], [type=checkbox], [type=radio], [readonly]), .tick, .languages a, .legal a, summary',
       ),
     ]
       .map((element) => ({ element, box: element.getBoundingClientRect() }))

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CLIENT_METADATA_MEMBERS } from '../../src/clients/client-metadata.ts';
 import { matchesClientSecret } from '../../src/clients/client-secret.ts';
+import { actAs } from '../../src/platform/database/as-subject.ts';
 import { openClients } from '../clients/client-fixtures.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type CommandLine, openCommandLine } from './command-line.ts';
@@ -123,6 +124,27 @@ test('a public client has no secret', async () => {
   expect(created.metadata).toMatchObject({ token_endpoint_auth_method: 'none', application_type: 'native' });
 });
 
+test('a machine is given a service account, which is shown, kept, and taken away again', async () => {
+  const account = await makeServiceAccount();
+  const machine = ['clients', 'create', '--name', 'Robot', '--grant-type', 'client_credentials'];
+  const { id, serviceAccountId } = await cli.json(...machine, '--service-account', account);
+  expect(serviceAccountId).toBe(account);
+  expect((await cli.run('clients', 'show', id)).stdout).toMatch(new RegExp(`Service account +${account}`));
+  expect((await cli.json('clients', 'update', id, '--name', 'Android')).serviceAccountId).toBe(account);
+  expect(await cli.json('clients', 'update', id, '--unset', 'service_account')).not.toHaveProperty('serviceAccountId');
+  const unknown = await cli.run(...machine, '--service-account', '0190a1b2-0000-8000-8000-000000000000');
+  expect([unknown.exitCode, unknown.stderr]).toEqual([1, expect.stringContaining('is no service account')]);
+});
+
+/** By an administrator, without the folder that makes them. */
+async function makeServiceAccount(): Promise<string> {
+  return database.prisma.$transaction(async (tx) => {
+    await actAs(tx, { role: 'administrator' });
+    const data = { id: '0190a1b2-c3d4-8000-8000-000000000001', name: 'Robot' };
+    return (await tx.serviceAccount.create({ data })).id;
+  });
+}
+
 test('an update changes what is named and shows no secret', async () => {
   const { id, secret } = await cli.json(...CREATE, '--logo-uri', 'https://notes.example.com/logo.png', '--first-party');
   const updated = await cli.json(
@@ -229,7 +251,7 @@ describe('a refusal ends with 1, says what is wrong, and prints nothing on stand
     [
       'an unknown member to remove',
       ['clients', 'update', 'all-options', '--unset', 'logo', '--unset', 'tos_uri'],
-      'cannot be unset: logo. What can be: resources, redirect_uris,',
+      'cannot be unset: logo. What can be: resources, service_account, redirect_uris,',
     ],
     ['an update of nothing', ['clients', 'update', 'all-options'], 'says nothing to change'],
     ['an overlap of a year', ['clients', 'rotate-secret', 'all-options', '--overlap', '365d'], 'overlap must be from'],

@@ -173,13 +173,13 @@ describe('keys list', () => {
     // Nodes stand in the order of their ids, which are random.
     expect(warnings).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/^ES256: no spare/),
-        expect.stringContaining(`Node ${stale} has version 0 of`),
+        expect.stringMatching(/^No spare signing key is published for ES256:/),
+        expect.stringMatching(new RegExp(`^Nodes do not follow key set version \\d+: ${stale} \\(0\\)`)),
         expect.stringContaining(`Node ${lacking} lacks key-encryption key ${older.kekId}`),
         expect.stringContaining(`under ${older.kekId} still, not under the first key ${both.kekId}`),
       ]),
     );
-    expect((await cli.run('keys', 'list')).stdout).toContain('Warning: ES256: no spare');
+    expect((await cli.run('keys', 'list')).stdout).toContain('Warning: No spare signing key is published for ES256:');
   });
 
   test('never prints a private half', async () => {

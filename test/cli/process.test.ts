@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import { digestOfClientSecret } from '../../src/clients/client-secret.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 
 // Real processes, the first of which creates a database.
 jest.setTimeout(120_000);
@@ -15,13 +16,16 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const SERVER = process.env.TEST_POSTGRES_URL;
 
 let directory: string;
+let database: Awaited<ReturnType<typeof createEmptyDatabase>>;
 let databaseUrl: string | undefined;
 let environment: Record<string, string>;
 const running: ChildProcess[] = [];
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'daemun-cli-'));
-  databaseUrl = SERVER && (await createEmptyDatabase(SERVER));
+  // Without tables: the test's own template has no history of migrations.
+  database = await createEmptyDatabase();
+  databaseUrl = database?.url;
   environment = {
     PATH: process.env.PATH ?? '',
     ISSUER: 'http://localhost:3999',
@@ -37,16 +41,9 @@ afterAll(async () => {
     child.kill('SIGTERM');
     await once(child, 'exit');
   }
-  if (SERVER && databaseUrl) await query(SERVER, `DROP DATABASE ${databaseUrl.split('/').at(-1)} WITH (FORCE)`);
+  await database?.close();
   rmSync(directory, { recursive: true, force: true });
 });
-
-/** Without tables: the test's own template has no history of migrations. */
-async function createEmptyDatabase(server: string): Promise<string> {
-  const name = `test_cli_${process.pid}`;
-  await query(server, `CREATE DATABASE ${name}`);
-  return Object.assign(new URL(server), { pathname: `/${name}` }).href;
-}
 
 async function query(url: string, statement: string): Promise<unknown[]> {
   const client = new pg.Client(url);
@@ -200,15 +197,16 @@ test('migrate gives a role what the service needs, which the embedded database h
     return;
   }
   expect((await daemun(['migrate', '--grant-to', role])).stderr).toContain(`no role "${role}"`);
-  await query(databaseUrl, `CREATE ROLE ${role}`);
+  const administrator = Object.assign(new URL(SERVER!), { pathname: new URL(databaseUrl).pathname }).href;
+  await query(administrator, `CREATE ROLE ${role}`);
   expect(await json('migrate', '--grant-to', role)).toEqual({ applied: [], grantedTo: role });
   const [rights] = await query(
     databaseUrl,
     `SELECT has_table_privilege('${role}', 'clients', 'UPDATE') AS clients, has_table_privilege('${role}', 'audit_events', 'DELETE') AS audit`,
   );
   expect(rights).toEqual({ clients: true, audit: false });
-  await query(databaseUrl, `DROP OWNED BY ${role}`);
-  await query(databaseUrl, `DROP ROLE ${role}`);
+  await query(administrator, `DROP OWNED BY ${role}`);
+  await query(administrator, `DROP ROLE ${role}`);
 });
 
 test('help and wrong usage need no configuration', async () => {
@@ -216,3 +214,20 @@ test('help and wrong usage need no configuration', async () => {
   expect((await daemun(['--help'], broken)).exitCode).toBe(0);
   expect((await daemun(['clients'], broken)).exitCode).toBe(2);
 });
+
+test.each([[['--help']], [['users', 'list']]])(
+  'a reader that stops before the end, as head does, is no error: %j',
+  async (argv) => {
+    const child = spawn(process.execPath, [join(root, 'bin/daemun.mjs'), ...argv], {
+      cwd: directory,
+      env: environment,
+    });
+    child.stdout.destroy();
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      stderr += text;
+    });
+    const [exitCode] = await once(child, 'close');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  },
+);

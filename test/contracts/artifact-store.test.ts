@@ -4,6 +4,7 @@ import type { AdapterPayload } from '../../src/provider/engine.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   type Adapters,
+  MODELS,
   newValue,
   outcomesOf,
   payloadFor,
@@ -19,22 +20,6 @@ beforeAll(async () => {
   database = await openTestDatabase();
 });
 afterAll(() => database.close());
-
-const MODELS = [
-  'Session',
-  'Interaction',
-  'Grant',
-  'AuthorizationCode',
-  'RefreshToken',
-  'AccessToken',
-  'ClientCredentials',
-  'PushedAuthorizationRequest',
-  'ReplayDetection',
-  'DeviceCode',
-  'InitialAccessToken',
-  'RegistrationAccessToken',
-  'BackchannelAuthenticationRequest',
-];
 
 /** What both implementations must mean. The Map cannot race, so the races are in files of their own. */
 const implementations: [string, () => Adapters][] = [

@@ -6,6 +6,23 @@ export function newValue(): string {
   return randomBytes(32).toString('base64url');
 }
 
+/** Every kind that the engine knows. */
+export const MODELS = [
+  'Session',
+  'Interaction',
+  'Grant',
+  'AuthorizationCode',
+  'RefreshToken',
+  'AccessToken',
+  'ClientCredentials',
+  'PushedAuthorizationRequest',
+  'ReplayDetection',
+  'DeviceCode',
+  'InitialAccessToken',
+  'RegistrationAccessToken',
+  'BackchannelAuthenticationRequest',
+];
+
 export interface Adapters {
   adapterFor(model: string): Adapter;
 }
@@ -26,8 +43,22 @@ export async function store(
   more: AdapterPayload = {},
   { value = newValue(), lifetime = 600 } = {},
 ): Promise<string> {
-  await adapters.adapterFor(model).upsert(value, payloadFor(model, value, more, lifetime), lifetime);
+  await put(adapters, model, value, payloadFor(model, value, more, lifetime), lifetime);
   return value;
+}
+
+/** As the engine does it: an interaction is there before it has an answer. */
+export async function put(
+  adapters: Adapters,
+  model: string,
+  value: string,
+  payload: AdapterPayload,
+  lifetime: number,
+): Promise<void> {
+  const adapter = adapters.adapterFor(model);
+  const { result, ...asked } = payload;
+  if (result) await adapter.upsert(value, structuredClone(asked), lifetime);
+  await adapter.upsert(value, payload, lifetime);
 }
 
 export const ACCOUNT = '01939e3a-7b54-7000-8000-000000000001';

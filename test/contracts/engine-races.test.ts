@@ -228,6 +228,17 @@ describe('what may be used once', () => {
     }
   }, 60_000);
 
+  test.each([300, 600])(
+    'S-042 S-089 what one node has taken, another one whose clock is %i s behind does not take again',
+    async (behind) => {
+      const [jti, there] = [newValue(), Date.now() / 1000];
+      // As long as it lasts by the clock of either: to the first one it is nearly, or already, over.
+      const takes = ({ provider }: Node, left: number) => provider.ReplayDetection.unique('client', jti, there + left);
+      expect(await takes(nodes[0], 60 - behind)).toBe(true);
+      expect(await takes(nodes[1], 60)).toBe(false);
+    },
+  );
+
   test('S-089 one DPoP proof in parallel requests on two nodes is accepted once', async () => {
     for (let round = 0; round < 15; round++) {
       const headers = { ...atIssuer, dpop: await proof(newValue()) };

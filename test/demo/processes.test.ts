@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { freePort } from '../browser/running-service.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** Compiling the samples and four processes starting, on a busy machine. */
 const TIMEOUT = 120_000;

@@ -8,8 +8,8 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { isLoadedNever, prune, sizeOf } from '../../scripts/prune.mjs';
 // @ts-expect-error A plain script without types.
 import { unprivilegedUser } from '../../scripts/test-postgresql.mjs';
-import { freePort } from '../platform/service-process.ts';
 import { until } from '../support/deployed-service.ts';
+import { freePort } from '../support/free-port.ts';
 
 jest.setTimeout(120_000);
 
@@ -92,9 +92,29 @@ test('production dependencies take less than 150 MB', () => {
   expect(megabytes).toBeGreaterThan(20);
 });
 
+test('every package has its licence with it, also one that has it in its README alone', () => {
+  const licence = /^(?:licen[cs]e|copying|notice)/i;
+  const readme = /^readme(?:\.md)?$/i;
+  const [kept, lost]: [string[], string[]] = [[], []];
+  const look = (modules: string) => {
+    for (const name of readdirSync(join(image, modules))) {
+      const path = join(modules, name);
+      if (name.startsWith('@')) look(path);
+      if (!existsSync(join(image, path, 'package.json'))) continue;
+      if (existsSync(join(image, path, 'node_modules'))) look(join(path, 'node_modules'));
+      if (readdirSync(join(root, path)).some((file) => licence.test(file))) continue;
+      const there = readdirSync(join(root, path)).filter((file) => readme.test(file));
+      if (there.length) (existsSync(join(image, path, there[0]!)) ? kept : lost).push(path);
+    }
+  };
+  look('node_modules');
+  expect(lost).toEqual([]);
+  expect(kept.length).toBeGreaterThan(0);
+});
+
 test('it starts on files it may not write, as somebody who owns none, answers the health check and ends with 0', async () => {
-  const port = await freePort();
-  const metricsPort = await freePort();
+  const port = String(await freePort());
+  const metricsPort = String(await freePort());
   const child = spawn(process.execPath, ['dist/main.js'], {
     cwd: image,
     ...unprivilegedUser(),

@@ -5,10 +5,10 @@ test('two nodes that boot at once on an empty database serve as one; on one embe
   const { violations, seen } = await runShort('two-boots');
   expect(violations).toEqual([]);
   expect(seen).toMatch(onPostgresql ? /^both came up/ : /^one came up/);
-}, 180_000);
+}, 400_000);
 
 test('a migration that was killed midway is finished by the next boot', async () => {
   const { violations, seen } = await runShort('migration-killed', ['--points', onPostgresql ? '3' : '1']);
   expect(violations).toEqual([]);
   expect(seen).toMatch(/^[1-9]\d* kills among \d{2,} points/);
-}, 180_000);
+}, 400_000);

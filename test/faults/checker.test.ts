@@ -99,6 +99,16 @@ describe('each planted fault is found', () => {
       /^acknowledged and lost: access:b was refused by introspect/,
     ],
     [
+      'a token that was being handed out while access ended is taken after it',
+      ({ add }) => {
+        const slow = add({ kind: 'refresh', yields: issued('access:l') });
+        add({ kind: 'disable-user', ends: { acknowledged: [`user:${ANA}`] } });
+        Object.assign(slow, { end: add({ kind: 'wait' }).end });
+        add({ kind: 'userinfo', accepts: ['access:l'] });
+      },
+      /^accepted after its end: access:l by userinfo, ended by disable-user/,
+    ],
+    [
       'a consent that was given is not remembered',
       ({ database }) => database.consents.clear(),
       /^acknowledged and lost: the consent of ana to notes/,
@@ -227,6 +237,36 @@ describe('what nobody can know is no fault', () => {
       ({ add, database, facts }) => {
         const { id } = add({ kind: 'sign-in', outcome: 'unknown', facts }) as unknown as { id: string };
         database.audit.push({ type: 'sign_in.succeeded', requestId: id, userId: ANA, clientId: NOTES, actor: null });
+      },
+    ],
+    [
+      'somebody whose sign-in took longer than their access was ended, and given back, is let in',
+      ({ add }) => {
+        const slow = add({
+          kind: 'resume',
+          yields: [{ value: 'session:9', groups: [`user:${ANA}`] }],
+          facts: { userId: ANA },
+        });
+        add({ kind: 'disable-user', ends: { acknowledged: [`user:${ANA}`] } });
+        add({ kind: 'enable-user' });
+        Object.assign(slow, { end: add({ kind: 'wait' }).end });
+        add({ kind: 'silent', accepts: ['session:9'] });
+      },
+    ],
+    [
+      'a code whose answer took its time is past its own when it is used',
+      ({ add }) => {
+        const slow = add({ kind: 'resume', yields: issued('code:s') }) as unknown as { start: number; end: number };
+        slow.end += 20_000;
+        const { end } = slow;
+        add({
+          kind: 'exchange',
+          spends: ['code:s'],
+          ends: { refused: ['family:1'] },
+          outcome: 'refused',
+          start: end + 30_000,
+          end: end + 30_100,
+        });
       },
     ],
   ])('%s', (_what, happen) => {

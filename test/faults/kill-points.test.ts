@@ -5,4 +5,4 @@ test('after a kill at any await of a flow the person can go on, and what was ack
   const { violations, seen } = await runShort('kill-points', ['--points', onPostgresql ? '12' : '4']);
   expect(violations).toEqual([]);
   expect(seen).toMatch(/^[1-9]\d* of \d{2,} points/);
-}, 180_000);
+}, 400_000);

@@ -108,7 +108,12 @@ test('S-009 only the code flow exists', async () => {
   const config = await connect(flow, client);
   const { response_types_supported, grant_types_supported } = config.serverMetadata();
   expect(response_types_supported).toEqual(['code']);
-  expect(grant_types_supported?.sort()).toEqual(['authorization_code', 'client_credentials', 'refresh_token']);
+  expect(grant_types_supported?.sort()).toEqual([
+    'authorization_code',
+    'client_credentials',
+    'refresh_token',
+    'urn:ietf:params:oauth:grant-type:token-exchange',
+  ]);
   for (const type of [
     'token',
     'id_token',

@@ -53,17 +53,27 @@ async function givesTokens(visit: Visit, verifier: string, client: { id: string;
 }
 
 describe('S-158 access that ends while a request is under way, after the account was looked at:', () => {
-  const requests: [string, { isFirstParty?: boolean; signedIn?: boolean }, (page: Visit) => Promise<Visit>][] = [
-    ['a sign-in', {}, (page) => follow(page, 'login')],
-    ['a consent', { isFirstParty: false, signedIn: true }, (page) => follow(page, 'consent')],
-    ['a request of somebody signed in', { signedIn: true }, (page) => browser.open(page.url.href)],
+  /** `arm` lets access end from then on. */
+  type Proceed = (page: Visit, arm: () => void) => Promise<Visit>;
+  const requests: [string, { isFirstParty?: boolean; signedIn?: boolean }, Proceed][] = [
+    ['a sign-in', {}, (page, arm) => follow(page, 'login', arm)],
+    ['a consent', { isFirstParty: false, signedIn: true }, (page, arm) => follow(page, 'consent', arm)],
+    [
+      'a request of somebody signed in',
+      { signedIn: true },
+      (page, arm) => {
+        arm();
+        return browser.open(page.url.href);
+      },
+    ],
   ];
 
   /** Answers the page, and lets access end only when the answer is stored and the browser goes on. */
-  async function follow(page: Visit, step: string): Promise<Visit> {
+  async function follow(page: Visit, step: string, arm: () => void): Promise<Visit> {
     const body = new URLSearchParams({ account: person.id });
     const answer = await browser.request(`${page.url.pathname}/${step}`, { method: 'POST', body });
     expect(answer.status).toBe(303);
+    arm();
     return browser.open(answer.headers.get('location')!);
   }
 
@@ -79,7 +89,7 @@ describe('S-158 access that ends while a request is under way, after the account
 
   async function outcomeOf(
     { isFirstParty = true, signedIn = false },
-    proceed: (page: Visit) => Promise<Visit>,
+    proceed: Proceed,
     happens?: () => Promise<unknown>,
   ) {
     const own = await register();
@@ -87,8 +97,7 @@ describe('S-158 access that ends while a request is under way, after the account
     if (signedIn) await obtainCode(flow, own, person.id, { browser });
     const { url, verifier } = await authorizationRequest(await connect(flow, client));
     const page = signedIn && isFirstParty ? ({ url, text: '', trail: [] } as Visit) : await browser.open(url.href);
-    if (happens) meanwhile.afterNextAccount(happens);
-    const visit = await proceed(page);
+    const visit = await proceed(page, () => happens && meanwhile.afterNextAccount(happens));
     return { givesTokens: await givesTokens(visit, verifier, client), isSignedIn: await isSignedIn(own) };
   }
 });
@@ -177,8 +186,9 @@ test('S-158 S-059 what a person gets while a transaction is ending their access 
   const { url, verifier } = await authorizationRequest(await connect(flow, client));
   const login = await browser.open(url.href);
   const body = new URLSearchParams({ account: person.id });
+  // A sign-in that is answered already belongs to the person, and who goes on with it waits for the transaction.
+  await beginToEnd();
   const answer = await browser.request(`${login.url.pathname}/login`, { method: 'POST', body });
-  meanwhile.afterNext('accounts.find', beginToEnd);
   const { url: callback } = await browser.open(answer.headers.get('location')!);
   const code = callback.searchParams.get('code')!;
   const redeem = { grant_type: 'authorization_code', code, redirect_uri: CALLBACK, code_verifier: verifier };
@@ -198,10 +208,10 @@ test('S-158 a consent that is given in a session that does not stand any more is
   const client = await register(false);
   const { url } = await authorizationRequest(await connect(flow, client));
   const login = await browser.open(url.href);
-  // The session and the page are stored after access ended, so that nothing removed them.
-  meanwhile.afterNext('accounts.find', endAccess);
   const page = await browser.submit(`${login.url.pathname}/login`, { account: person.id });
   expect(pageOf(page).prompt).toBe('consent');
+  // As if the session and the page had been stored after access ended: nothing removed them.
+  await database.pool.query('UPDATE users SET access_generation = access_generation + 1 WHERE id = $1', [person.id]);
   const answer = await browser.submit(`${page.url.pathname}/consent`, {});
   expect(answer.response!.status).toBe(400);
   expect(await database.prisma.consent.count({ where: { clientId: client.id } })).toBe(0);

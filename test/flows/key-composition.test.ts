@@ -9,8 +9,8 @@ import type { Service } from '../../src/platform/run-service.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { providers } from '../../src/upstreams/registry.ts';
 import { createTokenVault } from '../../src/upstreams/token-vault.ts';
-import { freePort } from '../browser/running-service.ts';
 import { createEmptyDatabase } from '../support/database.ts';
+import { freePort } from '../support/free-port.ts';
 
 const HOUR = 3600;
 const by = { actor: 'test' };

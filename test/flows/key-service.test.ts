@@ -7,8 +7,8 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Service } from '../../src/platform/run-service.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { providers } from '../../src/upstreams/registry.ts';
-import { freePort } from '../browser/running-service.ts';
 import { createEmptyDatabase } from '../support/database.ts';
+import { freePort } from '../support/free-port.ts';
 
 interface Node {
   url: string;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { freePort } from '../browser/running-service.ts';
 import { basic, post } from '../support/flow-client.ts';
 import { begin, type FederatedService, startFederatedService } from '../support/flow-federation.ts';
+import { freePort } from '../support/free-port.ts';
 import { leavesOutRedis, type RedisServer, startRedis, until } from '../support/redis.ts';
 
 let redis: RedisServer | undefined;

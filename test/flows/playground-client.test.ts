@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { providers } from '../../src/upstreams/registry.ts';
-import { freePort } from '../browser/running-service.ts';
 import { createEmptyDatabase } from '../support/database.ts';
+import { freePort } from '../support/free-port.ts';
 
 let folder: string;
 let database: Awaited<ReturnType<typeof createEmptyDatabase>>;

@@ -179,7 +179,7 @@ test.each(['/authorize', '/logout', '/logout/confirm'])('a form for %s says whic
     'content-type': 'application/x-www-form-urlencoded; charset=iso-8859-1',
   };
   const response = await browser.request(path, { method: 'POST', headers, body: 'x=y' });
-  expect(await response.json()).toMatchObject({ status: 415, title: 'Send the form as UTF-8.' });
+  expect(await response.json()).toMatchObject({ status: 415, detail: 'Send the form as UTF-8.' });
 });
 
 describe('S-024 S-023 S-168 no frame, no script, no referrer, nothing kept', () => {

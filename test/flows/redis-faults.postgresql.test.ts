@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { freePort } from '../browser/running-service.ts';
 import { type Balancer, startBalancer } from '../support/flow-balancer.ts';
 import type { Browser, Visit } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, post } from '../support/flow-client.ts';
@@ -11,6 +10,7 @@ import {
   redeem,
   startFederatedService,
 } from '../support/flow-federation.ts';
+import { freePort } from '../support/free-port.ts';
 import { leavesOutRedis, type RedisServer, startRedis, until } from '../support/redis.ts';
 
 const RESOURCE = 'https://notes.example';

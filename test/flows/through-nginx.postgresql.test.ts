@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { openSilentNetwork } from '../platform/database/silent-network.ts';
-import { freePort, killAll, type Run, root, start } from '../platform/service-process.ts';
+import { killAll, type Run, root, start } from '../platform/service-process.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { findProgram, openBeside, populate, signInAndRefresh, until } from '../support/deployed-service.ts';
+import { freePort } from '../support/free-port.ts';
 
 jest.setTimeout(120_000);
 
@@ -26,7 +27,7 @@ throughNginx('two nodes behind nginx as deploy/nginx sets it up', () => {
   beforeAll(async () => {
     database = (await createEmptyDatabase())!;
     network = await openSilentNetwork(database.url);
-    const [port, ...ports] = await Promise.all([freePort(), freePort(), freePort()]);
+    const [port, ...ports] = (await Promise.all([freePort(), freePort(), freePort()])).map(String);
     issuer = `http://127.0.0.1:${port}`;
     const variables = {
       ISSUER: issuer,

@@ -14,10 +14,12 @@ function catalogue(locale: string): Catalogue {
 const en = catalogue('en');
 const ko = catalogue('ko');
 const keys = Object.keys(en);
-const codeFolder = join(INTERACTIONS_FOLDER, '../src/interactions');
-const code = readdirSync(codeFolder)
-  .filter((file) => file.endsWith('.ts'))
-  .map((name) => ({ name, source: readFileSync(join(codeFolder, name), 'utf8') }));
+const code = ['interactions', 'console'].flatMap((folder) => {
+  const path = join(INTERACTIONS_FOLDER, '../src', folder);
+  return readdirSync(path)
+    .filter((file) => file.endsWith('.ts'))
+    .map((name) => ({ name, source: readFileSync(join(path, name), 'utf8') }));
+});
 
 interface Element {
   type: number;

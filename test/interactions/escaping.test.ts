@@ -13,7 +13,10 @@ const INPUTS = [
 ];
 
 /** Chosen by code, never by anybody's input. `form` is the engine's own markup. */
-const OURS = ['key', 'icon', 'form', 'formId', 'at'];
+const OURS = [
+  ...['key', 'icon', 'form', 'formId', 'at', 'state'],
+  ...['createdAt', 'lastUsedAt', 'expiresAt', 'revokedAt', 'worksUntil', 'until'],
+];
 
 function withInput(value: unknown, input: string, name = ''): unknown {
   if (typeof value === 'string') return OURS.includes(name) ? value : input;

@@ -25,7 +25,9 @@ export function testScreens(): Screens {
 }
 
 export function templateSources(): { name: string; source: string }[] {
-  return readdirSync(INTERACTIONS_FOLDER)
-    .filter((file) => file.endsWith('.eta'))
-    .map((name) => ({ name, source: readFileSync(join(INTERACTIONS_FOLDER, name), 'utf8') }));
+  return ['', 'console'].flatMap((folder) =>
+    readdirSync(join(INTERACTIONS_FOLDER, folder))
+      .filter((file) => file.endsWith('.eta'))
+      .map((name) => ({ name, source: readFileSync(join(INTERACTIONS_FOLDER, folder, name), 'utf8') })),
+  );
 }

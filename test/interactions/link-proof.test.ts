@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { FederatedOutcome, LinkOutcome } from '../../src/accounts/federation.ts';
 import type { SignInOutcome } from '../../src/upstreams/sign-ins.ts';
 import type { UpstreamIdentity } from '../../src/upstreams/upstream.ts';
@@ -10,11 +10,10 @@ import {
   LINK,
   linkWithoutPassword,
   pendingLink,
-  pendingLogin,
-  type Service,
-  startService,
   storedAccount,
+  submit,
   UID,
+  useService,
 } from './service.ts';
 
 const interaction = `/interaction/${UID}`;
@@ -26,23 +25,9 @@ const BROWSER = expect.stringMatching(/^[\w-]{43}$/);
 /** Where people come back to after a proof that was none. */
 const tried = (problem: string) => `${page}?tried=discord&problem=${problem}`;
 
-let service: Service;
-beforeAll(async () => {
-  service = await startService();
-});
-afterAll(() => service.close());
-
-beforeEach(() => {
-  const { world } = service;
-  world.pending = pendingLogin();
-  world.disabled = [];
-  world.results.length = 0;
-  world.begin.mockClear();
-  world.findPendingLink.mockReset().mockResolvedValue(linkWithoutPassword('discord'));
-  world.finishUpstream.mockReset().mockResolvedValue({ kind: 'identified', identity: discord, ...proof });
-  world.federate.mockReset().mockResolvedValue({ kind: 'known', account: storedAccount });
-  world.completeLink.mockReset().mockResolvedValue({ kind: 'linked', account: storedAccount });
-  world.askForProof.mockClear();
+const service = useService((world) => {
+  world.findPendingLink.mockResolvedValue(linkWithoutPassword('discord'));
+  world.finishUpstream.mockResolvedValue({ kind: 'identified', identity: discord, ...proof });
 });
 
 describe('the page of an account without a password', () => {
@@ -67,10 +52,8 @@ describe('the page of an account without a password', () => {
 });
 
 describe('S-103 S-104 the button', () => {
-  async function press(provider: string) {
-    const browser = createBrowser(service.issuer);
-    return browser.post(`${page}/${provider}`, { csrf: csrfIn(await browser.get(interaction)) });
-  }
+  const press = async (provider: string) =>
+    (await submit(createBrowser(service.issuer), interaction, { action: `${page}/${provider}` })).answer;
 
   test('leads to the provider, which is told whom it is about and asked for a fresh sign-in', async () => {
     const answer = await press('discord');

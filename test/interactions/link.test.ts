@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { LinkOutcome } from '../../src/accounts/federation.ts';
 import type { SignInOutcome } from '../../src/accounts/sign-in.ts';
 import {
@@ -8,43 +8,20 @@ import {
   LINK,
   linkWithoutPassword,
   pendingConsent,
-  pendingLink,
-  pendingLogin,
-  type Service,
   signedIn,
-  startService,
-  storedAccount,
+  submit,
   UID,
+  useService,
 } from './service.ts';
 
-let service: Service;
+const service = useService();
 const interaction = `/interaction/${UID}`;
 const page = `${interaction}/link/${LINK}`;
 const password = 'four unrelated words';
 const BROWSER = expect.stringMatching(/^[\w-]{43}$/);
 
-beforeAll(async () => {
-  service = await startService();
-});
-
-afterAll(() => service.close());
-
-beforeEach(() => {
-  const { world } = service;
-  world.pending = pendingLogin();
-  world.results.length = 0;
-  world.withPassword.mockReset().mockResolvedValue(signedIn);
-  world.findPendingLink.mockReset().mockResolvedValue(pendingLink);
-  world.completeLink.mockReset().mockResolvedValue({ kind: 'linked', account: storedAccount });
-  world.createInvitation.mockClear();
-  world.keepForNewPassword.mockClear();
-});
-
-async function prove(fields: Record<string, string> = { password }) {
-  const browser = createBrowser(service.issuer);
-  const opened = await browser.get(page);
-  return { browser, opened, answer: await browser.post(page, { csrf: csrfIn(opened), ...fields }) };
-}
+const prove = (fields: Record<string, string> = { password }) =>
+  submit(createBrowser(service.issuer), page, { fields });
 
 describe('the page', () => {
   test('says which provider and which account, and no more of the account than the address', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { SignInOutcome } from '../../src/accounts/sign-in.ts';
 import {
   account,
@@ -7,28 +7,14 @@ import {
   type Page,
   pendingConsent,
   pendingLogin,
-  type Service,
   signedIn,
   startService,
   UID,
+  useService,
 } from './service.ts';
 
-let service: Service;
+const service = useService();
 const page = `/interaction/${UID}`;
-
-beforeAll(async () => {
-  service = await startService();
-});
-
-afterAll(() => service.close());
-
-beforeEach(() => {
-  const { world } = service;
-  world.pending = pendingLogin();
-  world.results.length = 0;
-  world.withPassword.mockReset().mockResolvedValue(signedIn);
-  world.createInvitation.mockClear();
-});
 
 /** Opens the page and sends the form as a person would. */
 async function signIn(fields: Record<string, string>, { path = page, browser = createBrowser(service.issuer) } = {}) {

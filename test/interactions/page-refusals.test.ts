@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import {
   account,
   createBrowser,
@@ -9,9 +9,11 @@ import {
   pendingConsent,
   pendingLogin,
   type Service,
-  startService,
   UID,
+  useService,
 } from './service.ts';
+
+type Faked = Pick<Service, 'world'>;
 
 /** Every address of the hosted screens, and what a browser gets that asks for it properly. */
 interface Row {
@@ -22,24 +24,24 @@ interface Row {
   form?: { page: string; fields: Record<string, string>; status: number };
   status: number;
   /** What the fakes behind the screens answer for it. */
-  arrange?: (service: Service) => void;
+  arrange?: (service: Faked) => void;
 }
 
 const interaction = `/interaction/${UID}`;
 const password = 'four unrelated words';
 
-const forSetup = ({ world }: Service) => world.findLink.mockResolvedValue({ purpose: 'setup' });
-const forSetPassword = ({ world }: Service) => world.findLink.mockResolvedValue({ purpose: 'set_password', account });
-const withLogo = ({ world }: Service) => {
+const forSetup = ({ world }: Faked) => world.findLink.mockResolvedValue({ purpose: 'setup' });
+const forSetPassword = ({ world }: Faked) => world.findLink.mockResolvedValue({ purpose: 'set_password', account });
+const withLogo = ({ world }: Faked) => {
   const client = { id: 'maru', name: 'Maru', isFirstParty: false, logoUri: 'https://maru.example/logo.png' };
   world.pending = pendingLogin({ client });
   world.fetchPicture.mockResolvedValue({ type: 'image/png', body: Buffer.from('PNG') });
 };
-const forConsent = ({ world }: Service) => {
+const forConsent = ({ world }: Faked) => {
   world.pending = pendingConsent();
 };
 
-const forProof = ({ world }: Service) => {
+const forProof = ({ world }: Faked) => {
   world.findPendingLink.mockResolvedValue(linkWithoutPassword('discord'));
 };
 
@@ -117,20 +119,9 @@ const ROWS: Row[] = [
 const looked = ROWS.filter(({ status }) => status !== 405);
 const sent = ROWS.filter((row): row is Row & Required<Pick<Row, 'form'>> => row.form !== undefined);
 
-let service: Service;
-beforeAll(async () => {
-  service = await startService();
-});
-afterAll(() => service.close());
+const service = useService();
 
-beforeEach(() => {
-  const { world } = service;
-  world.pending = pendingLogin();
-  world.results.length = 0;
-  for (const each of whatIsDone(service)) each.mockClear();
-});
-
-function whatIsDone({ world }: Service) {
+function whatIsDone({ world }: Faked) {
   return [
     world.withPassword,
     world.completeSetup,

@@ -34,6 +34,20 @@ describe('the start page', () => {
   });
 });
 
+test('in production the start page leads to the account pages only for who is signed in', async () => {
+  let isSignedIn = false;
+  const account = { url: '/account/api-keys', isSignedIn: async () => isSignedIn };
+  const production = await startService({ production: true, account });
+  const page = async () => (await createBrowser(production.issuer).get('/')).html;
+  expect(await page()).not.toContain('/account');
+  isSignedIn = true;
+  expect(await page()).toContain('href="/account/api-keys"');
+  await production.close();
+  const development = await startService({ account: { ...account, isSignedIn: async () => false } });
+  expect((await createBrowser(development.issuer).get('/')).html).toContain('href="/account/api-keys"');
+  await development.close();
+});
+
 describe('S-178 in production', () => {
   let production: Service;
 

@@ -1,15 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import {
-  account,
-  createBrowser,
-  csrfIn,
-  identity,
-  pendingLogin,
-  type Service,
-  startService,
-  storedAccount,
-  UID,
-} from './service.ts';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { account, createBrowser, csrfIn, identity, pendingLogin, UID, useService } from './service.ts';
 
 const page = `/interaction/${UID}`;
 const back = `${page}/upstream/google?state=s&code=c`;
@@ -21,21 +11,7 @@ const ASKED: [string, { freshSignIn?: boolean; maxAge?: number }, boolean][] = [
 ];
 const proofs = ASKED.filter(([, , isWanted]) => isWanted);
 
-let service: Service;
-beforeAll(async () => {
-  service = await startService();
-});
-afterAll(() => service.close());
-
-beforeEach(() => {
-  const { world } = service;
-  world.pending = pendingLogin();
-  world.results.length = 0;
-  world.hasPassword.mockReset().mockResolvedValue(true);
-  world.begin.mockClear();
-  world.finishUpstream.mockReset().mockResolvedValue({ kind: 'identified', identity });
-  world.federate.mockReset().mockResolvedValue({ kind: 'known', account: storedAccount });
-});
+const service = useService();
 
 const comeBack = (browser = createBrowser(service.issuer)) => browser.get(back);
 const demanded = () => service.world.federate.mock.calls[0]![2];

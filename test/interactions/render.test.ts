@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -79,4 +79,16 @@ test('a folder of the operator’s that is not there stops the start', () => {
   expect(() => loadScreens({ branding: { name: 'Hanok' }, overrides: join(own, 'absent'), secure: true })).toThrow(
     'absent',
   );
+});
+
+test('an operator replaces pages of the console in a folder of the same name', () => {
+  mkdirSync(join(own, 'console'));
+  writeFileSync(
+    join(own, 'console', 'account-sign-in.eta'),
+    "<% layout('layout', { title: 'Ours' }); %><h1>Come in</h1>",
+  );
+  const screens = loadScreens({ branding: { name: 'Hanok' }, overrides: own, secure: true });
+  const message = { key: 'login.title' };
+  const view = { title: message, text: message, submit: message, signInUrl: '/' };
+  expect(screens.html('account-sign-in', view, { locale: 'en' })).toContain('<h1>Come in</h1>');
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { jest } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, jest } from '@jest/globals';
 import Koa from 'koa';
 import type { Account, StoredAccount } from '../../src/accounts/account.ts';
 import type { FoundLink } from '../../src/accounts/federation.ts';
@@ -106,40 +106,55 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const renewals: (() => void)[] = [];
+  /** Answers like this until a test says otherwise. */
+  function fake<F extends (...input: never[]) => unknown>(usual: F) {
+    const mock = jest.fn(usual);
+    renewals.push(() => void mock.mockReset().mockImplementation(usual));
+    return mock;
+  }
   const world = {
     pending: pendingLogin() as PendingInteraction | undefined,
     results: [] as InteractionResult[],
-    find: jest.fn(async (id: string): Promise<Account | undefined> => (id === account.id ? account : undefined)),
-    hasPassword: jest.fn(async (_id: string) => true),
-    withPassword: jest.fn<SignsIn['withPassword']>(async () => signedIn),
-    findLink: jest.fn<OpensLinks['find']>(async () => ({ purpose: 'setup' })),
-    completeSetup: jest.fn<OpensLinks['completeSetup']>(async () => ({ kind: 'created', account })),
-    completeSetPassword: jest.fn<OpensLinks['completeSetPassword']>(async () => ({ kind: 'changed', account })),
-    createInvitation: jest.fn<InvitesAccounts['createInvitation']>(async () => ({
+    find: fake(async (id: string): Promise<Account | undefined> => (id === account.id ? account : undefined)),
+    hasPassword: fake(async (_id: string) => true),
+    withPassword: fake<SignsIn['withPassword']>(async () => signedIn),
+    findLink: fake<OpensLinks['find']>(async () => ({ purpose: 'setup' })),
+    completeSetup: fake<OpensLinks['completeSetup']>(async () => ({ kind: 'created', account })),
+    completeSetPassword: fake<OpensLinks['completeSetPassword']>(async () => ({ kind: 'changed', account })),
+    createInvitation: fake<InvitesAccounts['createInvitation']>(async () => ({
       token: 'invitation-token' as never,
       expiresAt: new Date(),
     })),
     /** What the operator configured, and what of it is turned on. */
     configured: [GOOGLE, DISCORD],
     disabled: [] as string[],
-    begin: jest.fn<SignsInElsewhere['begin']>(async ({ provider }) => ({
+    begin: fake<SignsInElsewhere['begin']>(async ({ provider }) => ({
       kind: 'redirect',
       url: `https://${provider}.example/authorize?state=state-of-${provider}`,
     })),
-    interactionOf: jest.fn<SignsInElsewhere['interactionOf']>(async () => UID),
-    fateOf: jest.fn<SignsInElsewhere['fateOf']>(async () => undefined),
-    finishUpstream: jest.fn<SignsInElsewhere['finish']>(async () => ({ kind: 'identified', identity })),
-    federate: jest.fn<Federates['signIn']>(async () => ({ kind: 'known', account: storedAccount })),
-    askForProof: jest.fn<Federates['askForProof']>(async () => ({ link: LINK })),
-    isElsewhere: jest.fn<Federates['isElsewhere']>(async () => false),
-    findPendingLink: jest.fn<Federates['findLink']>(async () => pendingLink),
-    keepForNewPassword: jest.fn<Federates['keepForNewPassword']>(async () => {}),
-    completeLink: jest.fn<Federates['completeLink']>(async () => ({ kind: 'linked', account: storedAccount })),
-    keepTokens: jest.fn<KeepsTokens['keep']>(async () => true),
-    keepSealedTokens: jest.fn<KeepsTokens['keepSealed']>(async () => true),
-    fetchPicture: jest.fn(async (_url: string): Promise<Picture | undefined> => undefined),
-    setupNeeded: jest.fn(async () => false),
+    interactionOf: fake<SignsInElsewhere['interactionOf']>(async () => UID),
+    fateOf: fake<SignsInElsewhere['fateOf']>(async () => undefined),
+    finishUpstream: fake<SignsInElsewhere['finish']>(async () => ({ kind: 'identified', identity })),
+    federate: fake<Federates['signIn']>(async () => ({ kind: 'known', account: storedAccount })),
+    askForProof: fake<Federates['askForProof']>(async () => ({ link: LINK })),
+    isElsewhere: fake<Federates['isElsewhere']>(async () => false),
+    findPendingLink: fake<Federates['findLink']>(async () => pendingLink),
+    keepForNewPassword: fake<Federates['keepForNewPassword']>(async () => {}),
+    completeLink: fake<Federates['completeLink']>(async () => ({ kind: 'linked', account: storedAccount })),
+    keepTokens: fake<KeepsTokens['keep']>(async () => true),
+    keepSealedTokens: fake<KeepsTokens['keepSealed']>(async () => true),
+    fetchPicture: fake(async (_url: string): Promise<Picture | undefined> => undefined),
+    setupNeeded: fake(async () => false),
   };
+  /** As at the start: a sign-in is pending, nothing was done, and everything goes well. */
+  function renew(): void {
+    world.pending = pendingLogin();
+    world.results.length = 0;
+    world.configured = [GOOGLE, DISCORD];
+    world.disabled = [];
+    for (const one of renewals) one();
+  }
   const screens = testScreens();
   const accounts = { find: world.find, hasPassword: world.hasPassword };
   const routes = createInteractionRoutes({
@@ -220,10 +235,31 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
   app.use(routes.routes());
   app.use(routes.allowedMethods());
   server.on('request', app.callback());
-  return { issuer, world, screens, server, close: () => close(server) };
+  return { issuer, world, screens, server, renew, close: () => close(server) };
 }
 
 export type Service = Awaited<ReturnType<typeof startService>>;
+
+/** One for all tests of a file, as new before each; `arrange` says what is different there. */
+export function useService(arrange: (world: Service['world']) => void = () => {}): Pick<Service, 'issuer' | 'world'> {
+  let running: Service;
+  beforeAll(async () => {
+    running = await startService();
+  });
+  afterAll(() => running.close());
+  beforeEach(() => {
+    running.renew();
+    arrange(running.world);
+  });
+  return {
+    get issuer() {
+      return running.issuer;
+    },
+    get world() {
+      return running.world;
+    },
+  };
+}
 
 async function close(server: Server): Promise<void> {
   server.closeAllConnections();
@@ -264,6 +300,16 @@ export function createBrowser(issuer: string, headers: Record<string, string> = 
     post: (path: string, fields: Record<string, string>, extra: Record<string, string> = {}) =>
       send(path, { method: 'POST', body: new URLSearchParams(fields), headers: extra }),
   };
+}
+
+/** Opens a page and sends its form, or what else it offers at `action`. */
+export async function submit(
+  browser: ReturnType<typeof createBrowser>,
+  page: string,
+  { action = page, fields = {} }: { action?: string; fields?: Record<string, string> } = {},
+): Promise<{ browser: ReturnType<typeof createBrowser>; opened: Page; answer: Page }> {
+  const opened = await browser.get(page);
+  return { browser, opened, answer: await browser.post(action, { csrf: csrfIn(opened), ...fields }) };
 }
 
 export function csrfIn({ html }: Page): string {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { FederatedOutcome } from '../../src/accounts/federation.ts';
 import type { SignInOutcome } from '../../src/upstreams/sign-ins.ts';
 import {
@@ -9,32 +9,16 @@ import {
   LINK,
   pendingConsent,
   pendingLogin,
-  type Service,
   startService,
   storedAccount,
   UID,
+  useService,
 } from './service.ts';
 
-let service: Service;
+const service = useService();
 const page = `/interaction/${UID}`;
 const back = `${page}/upstream/google`;
 const QUERY = 'state=secret-state&code=secret-code';
-
-beforeAll(async () => {
-  service = await startService();
-});
-
-afterAll(() => service.close());
-
-beforeEach(() => {
-  const { world } = service;
-  world.pending = pendingLogin();
-  world.results.length = 0;
-  world.finishUpstream.mockReset().mockResolvedValue({ kind: 'identified', identity });
-  world.federate.mockReset().mockResolvedValue({ kind: 'known', account: storedAccount });
-  world.askForProof.mockClear();
-  world.keepTokens.mockReset().mockResolvedValue(true);
-});
 
 async function comeBack(query = QUERY, browser = createBrowser(service.issuer)) {
   const answer = await browser.get(`${back}?${query}`);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 const tools = fileURLToPath(new URL('checkout-tools', import.meta.url));
 const scripts = fileURLToPath(new URL('../../scripts', import.meta.url));
 
-/** A checkout in miniature, whose npm, Prisma and TypeScript only write down that they were called. */
+/** A checkout in miniature, whose npm, Prisma and bundler only write down that they were called. */
 let checkout: string;
 let calls: string;
 

@@ -3,7 +3,7 @@ import { createHttpServer } from '../../src/platform/http/server.ts';
 import { OperatorError } from '../../src/platform/operator-error.ts';
 import { runService } from '../../src/platform/run-service.ts';
 
-const [behaviour, port = '0'] = process.argv.slice(2);
+const [behaviour, port = '0', portVariable] = process.argv.slice(2);
 await runService({
   shutdownTimeout: 500,
   async create() {
@@ -12,6 +12,7 @@ await runService({
       process.stdout.write('starting\n');
       await new Promise(() => setInterval(() => {}, 1000));
     }
+    if (behaviour === 'is told off') throw new Error('no\u001b[2J\nDaemun is ready at http://evil');
     if (behaviour === 'breaks') throw new TypeError('x is not a function', { cause: new Error('deeper') });
     const server = createHttpServer((_request, response) => response.end('ok'));
     return {
@@ -27,7 +28,11 @@ await runService({
             50,
           );
         }
-        const given = await server.listen({ host: '127.0.0.1', port: Number(port) });
+        const given = await server.listen({
+          host: '127.0.0.1',
+          port: Number(port),
+          ...(portVariable !== undefined && { portVariable }),
+        });
         return { url: `http://127.0.0.1:${given}` };
       },
       async close() {

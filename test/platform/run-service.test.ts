@@ -49,6 +49,11 @@ test('once there is an administrator, and in production, only the address is pri
 });
 
 describe('a start that fails ends with 1 and', () => {
+  test('S-175 lets no words of others steer the terminal', async () => {
+    const { error } = await run('is told off').ended;
+    expect(error.split('\n')[0]).toBe('Error: no\ufffd[2J Daemun is ready at http://evil');
+  });
+
   test('prints only the text when it was written for the operator', async () => {
     expect(await run('refuses').ended).toEqual({ code: 1, out: '', error: 'Set ISSUER.\n' });
   });
@@ -67,6 +72,9 @@ describe('a start that fails ends with 1 and', () => {
       out: 'closed\n',
       error: `Port ${port} on 127.0.0.1 is in use by another process. Stop it, or set PORT.\n`,
     });
+    expect((await run('plain', port, 'METRICS').ended).error).toBe(
+      `Port ${port} on 127.0.0.1 is in use by another process. Stop it, or set METRICS.\n`,
+    );
     first.child.kill('SIGTERM');
     await first.ended;
   });

@@ -1,5 +1,5 @@
 // A process above two workers. Each answers with its id and with what the file in GENERATION said when it began, and does not begin
-// when that says `broken`.
+// when that says `broken`, nor ever end to begin when it says `stuck`.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createHttpServer } from '../../src/platform/http/server.ts';
@@ -17,6 +17,7 @@ if (worker) {
     async create() {
       const generation = readFileSync(GENERATION, 'utf8');
       if (generation === 'broken') throw new OperatorError('It is broken.');
+      if (generation === 'stuck') await new Promise(() => setInterval(() => {}, 1_000));
       const count = (await createMetrics()).counter('daemun_asked_total', 'Requests.', []);
       const server = createHttpServer((_request, response) => {
         count();
@@ -34,6 +35,7 @@ if (worker) {
     count: 2,
     script: fileURLToPath(import.meta.url),
     stopPatience: 30_000,
+    startPatience: Number(process.env.START_PATIENCE ?? 60_000),
     answered: 1_000,
     metrics: { host, port: Number(METRICS_PORT) },
   });

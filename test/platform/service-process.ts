@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -45,14 +44,6 @@ export function start(variables: Record<string, string>): Run {
     child.once('close', (code) => resolve({ code, out, error: error.replace('Building …\n', '') }));
   });
   return { child, ready, ended };
-}
-
-export async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
 }
 
 export async function stop({ child, ended }: Run): Promise<Awaited<Run['ended']>> {

@@ -3,7 +3,8 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { askHost, freePort, killAll, type Run, root, start, stop } from './service-process.ts';
+import { freePort } from '../support/free-port.ts';
+import { askHost, killAll, type Run, root, start, stop } from './service-process.ts';
 
 jest.setTimeout(180_000);
 
@@ -25,7 +26,7 @@ describe('on an embedded database', () => {
   let issuer: string;
   let service: Run;
   beforeAll(async () => {
-    port = await freePort();
+    port = String(await freePort());
     issuer = `http://localhost:${port}`;
     service = start(embedded('one', port));
     await service.ready;
@@ -59,7 +60,7 @@ describe('on an embedded database', () => {
   });
 
   test('a second process on the same folder ends with 1 and says which process has it', async () => {
-    const second = start(embedded('one', await freePort()));
+    const second = start(embedded('one', String(await freePort())));
     expect(await second.ended).toEqual({
       code: 1,
       out: '',
@@ -76,6 +77,15 @@ describe('on an embedded database', () => {
       error: `Port ${port} on 127.0.0.1 is in use by another process. Stop it, or set PORT.\n`,
     });
     expect(readdirSync(join(folder, 'two', 'data')).filter((name) => name.endsWith('.sock'))).toEqual([]);
+  });
+
+  test('a port for figures that is taken ends it with 1 and names the variable that chooses it', async () => {
+    const variables = { ...embedded('three', String(await freePort())), DAEMUN_METRICS_PORT: port };
+    expect(await start(variables).ended).toEqual({
+      code: 1,
+      out: '',
+      error: `Port ${port} on 127.0.0.1 is in use by another process. Stop it, or set DAEMUN_METRICS_PORT.\n`,
+    });
   });
 
   test('after kill -9 it starts again with the same keys, without a word, and SIGTERM ends it with 0', async () => {
@@ -144,7 +154,7 @@ test('a file .env in the working directory is read and does not override a real 
 });
 
 test('in production on an embedded database it warns, and has neither playground nor mailbox (S-178)', async () => {
-  const port = await freePort();
+  const port = String(await freePort());
   const service = start({
     NODE_ENV: 'production',
     ISSUER: 'https://id.example.com',

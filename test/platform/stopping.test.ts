@@ -4,7 +4,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
-import { freePort, killAll, start } from './service-process.ts';
+import { freePort } from '../support/free-port.ts';
+import { killAll, start } from './service-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'daemun-stopping-'));
 afterAll(() => {
@@ -13,7 +14,7 @@ afterAll(() => {
 });
 
 test('SIGTERM in the middle of work: not ready at first, whoever was let in is answered, idle connections end, and the code is 0; a second signal ends at once', async () => {
-  const port = await freePort();
+  const port = String(await freePort());
   const variables = {
     PORT: port,
     HOST: '127.0.0.1',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { childrenOf, until } from '../support/deployed-service.ts';
-import { freePort } from './service-process.ts';
+import { freePort } from '../support/free-port.ts';
 
 jest.setTimeout(120_000);
 
@@ -19,11 +19,11 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function startTwo() {
+async function startTwo(more: Record<string, string> = {}) {
   writeFileSync(GENERATION, 'first');
-  const ports = { PORT: await freePort(), METRICS_PORT: await freePort() };
+  const ports = { PORT: String(await freePort()), METRICS_PORT: String(await freePort()) };
   const child = spawn(process.execPath, ['--import', loader, script], {
-    env: { PATH: process.env.PATH, GENERATION, ...ports },
+    env: { PATH: process.env.PATH, GENERATION, ...ports, ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   started.push(child);
@@ -137,6 +137,28 @@ test('when five starts fail and nobody answers, the whole ends with 1 and says w
   for (const pid of workers()) process.kill(pid, 'SIGKILL');
   expect(await ended).toBe(1);
   expect(error()).toMatch(/It is broken\.[\s\S]*No worker starts: the last 5 ended before they were ready\./);
+});
+
+test('a successor that never gets ready is killed after a while, the old ones stay, and the next SIGHUP is heard', async () => {
+  const { ask, child, error, workers } = await startTwo({ START_PATIENCE: '6000' });
+  const old = workers();
+  writeFileSync(GENERATION, 'stuck');
+  child.kill('SIGHUP');
+  await until('it is given up', async () => error().includes('a new worker did not start (SIGKILL)'));
+  expect(error()).toMatch(/^Error: worker \d+ was not ready within 6 s and is killed\.$/m);
+  expect(workers().toSorted()).toEqual(old.toSorted());
+  expect((await ask()).generation).toBe('first');
+  writeFileSync(GENERATION, 'second');
+  // A busy machine may need several tries.
+  let givenUp = 0;
+  await until('all have the latest', async () => {
+    const now = error().split('a new worker did not start').length;
+    if (now > givenUp) child.kill('SIGHUP');
+    givenUp = now;
+    const answers = [await ask(), await ask(), await ask(), await ask()];
+    return workers().length === 2 && answers.every(({ generation }) => generation === 'second');
+  });
+  child.kill('SIGKILL');
 });
 
 function isAlive(pid: number): boolean {

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { Services } from '../../src/services.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { childrenOf, openBeside, PERSON, populate, signInAndRefresh, until } from '../support/deployed-service.ts';
-import { freePort, killAll, type Run, start, stop } from './service-process.ts';
+import { freePort } from '../support/free-port.ts';
+import { killAll, type Run, start, stop } from './service-process.ts';
 
 jest.setTimeout(120_000);
 
@@ -19,7 +20,7 @@ let clientId: string;
 
 beforeAll(async () => {
   database = (await createEmptyDatabase())!;
-  const port = await freePort();
+  const port = String(await freePort());
   issuer = `http://127.0.0.1:${port}`;
   variables = {
     ISSUER: issuer,
@@ -27,7 +28,7 @@ beforeAll(async () => {
     DATABASE_URL: database.url,
     KEYS_DIR: join(folder, 'keys'),
     DAEMUN_BCRYPT_COST: '4',
-    DAEMUN_METRICS_PORT: await freePort(),
+    DAEMUN_METRICS_PORT: String(await freePort()),
     LOG_LEVEL: 'error',
   };
   service = start({ ...variables, WORKERS: '2' });

@@ -16,6 +16,12 @@ export interface TestDatabase extends Database {
   connect(): Promise<Database>;
 }
 
+/**
+ * Who works with test databases: owns the tables, so that tests may tamper with them, and is above no rule, so that row-level security
+ * binds it as it binds the service. `global-setup.js` makes it.
+ */
+const ROLE = 'daemun_tests';
+
 export async function openTestDatabase(): Promise<TestDatabase> {
   const server = process.env.TEST_POSTGRES_URL;
   return server ? openPostgresql(server) : openEmbedded();
@@ -27,6 +33,7 @@ async function openEmbedded(): Promise<TestDatabase> {
   const lite = new PGlite({ loadDataDir: new Blob([new Uint8Array(readFileSync(template))]) });
   await lite.waitReady;
   const pool = await poolOver(lite);
+  pool.options.onConnect = async (client) => void (await client.query(`SET ROLE ${ROLE}`));
   const others: Database[] = [];
   const database = databaseOver('embedded', pool, async () => {
     for (const other of others) await other.close();
@@ -47,9 +54,9 @@ async function openPostgresql(server: string): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await administer(
     server,
-    `CREATE DATABASE ${name} TEMPLATE ${process.env.TEST_POSTGRES_TEMPLATE ?? 'daemun_template'}`,
+    `CREATE DATABASE ${name} OWNER ${ROLE} TEMPLATE ${process.env.TEST_POSTGRES_TEMPLATE ?? 'daemun_template'}`,
   );
-  const url = Object.assign(new URL(server), { pathname: `/${name}` }).href;
+  const url = urlOf(server, name);
   const others: Database[] = [];
   const first = await openDatabase({ kind: 'postgresql', url });
   return {
@@ -76,11 +83,16 @@ export async function createEmptyDatabase(): Promise<{ url: string; close(): Pro
   const server = process.env.TEST_POSTGRES_URL;
   if (!server) return undefined;
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await administer(server, `CREATE DATABASE ${name} TEMPLATE template0`);
+  await administer(server, `CREATE DATABASE ${name} OWNER ${ROLE} TEMPLATE template0`);
   return {
-    url: Object.assign(new URL(server), { pathname: `/${name}` }).href,
+    url: urlOf(server, name),
     close: () => administer(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
+}
+
+/** As the role, with the password that the administrator has. */
+function urlOf(server: string, database: string): string {
+  return Object.assign(new URL(server), { username: ROLE, pathname: `/${database}` }).href;
 }
 
 async function administer(server: string, statement: string): Promise<void> {

@@ -1,6 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as oidc from 'openid-client';
@@ -18,6 +16,7 @@ import { type FakePerson, type FakeUpstream, type Play, startFakeUpstream } from
 import { type Browser, createBrowser, type Visit } from './flow-browser.ts';
 import { authorizationRequest, connect } from './flow-client.ts';
 import { CALLBACK } from './flow-server.ts';
+import { freePort } from './free-port.ts';
 
 export const PASSWORD = 'four unrelated quiet words';
 
@@ -125,14 +124,6 @@ function credentialsOf({ google, discord }: FakeUpstream): Environment {
     DISCORD_CLIENT_ID: discord.clientId,
     DISCORD_CLIENT_SECRET: discord.clientSecret,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function register({ clients }: Services): Promise<{ id: string; secret: string }> {

@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import Koa, { type Context } from 'koa';
 import { claimsOf } from '../../src/accounts/claims.ts';
 import { createUserSessions } from '../../src/accounts/sessions.ts';
+import { ownApi } from '../../src/api-keys/own-api.ts';
 import { type Audit, createAudit } from '../../src/audit/audit.ts';
 import type { NewClient } from '../../src/clients/clients.ts';
 import { createClients } from '../../src/clients/clients.ts';
@@ -26,6 +27,7 @@ import { isForPrograms } from '../../src/provider/routes.ts';
 import type { SigningKeySet } from '../../src/signing-keys/key-set.ts';
 import type { KeyPolicy } from '../../src/signing-keys/timing.ts';
 import { openTestDatabase } from './database.ts';
+import { createFlowApiKeys, type FlowApiKeys, PREFIX } from './flow-api-keys.ts';
 import { makeSecrets, makeSigningKeys } from './flow-keys.ts';
 import { createPeople } from './flow-people.ts';
 
@@ -75,6 +77,7 @@ export interface Flow {
   /** Registers, and fails the test when it is refused. */
   register(client: Partial<NewClient>): Promise<{ id: string; secret: string }>;
   registerResource(resource: NewResourceServer): Promise<void>;
+  apiKeys: FlowApiKeys;
   audit: Audit;
   /** Everything logged, as text. */
   log: string[];
@@ -109,20 +112,26 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
   const logger = createLogger({ level: 'debug', production: true, destination });
   const audit = createAudit({ database, logger });
   const people = createPeople(database);
-  const clients = createClients({ database, audit, endClientAccess });
-  const resourceServers = createResourceServers({ database, audit, issuer });
+  const clients = createClients({ database, audit, endClientAccess, builtIn: [ownApi(issuer)] });
+  const resourceServers = createResourceServers({ database, audit, issuer, builtIn: [ownApi(issuer)] });
+  const apiKeys = createFlowApiKeys({ database, audit, issuer, findResourceServer: resourceServers.find });
   const secrets = options.secrets ?? makeSecrets();
   const noted: Flow['sessions'] = { started: [], touched: [], ended: [], asked: [] };
   const sessions = createUserSessions({ database, audit, logger, lifetime: lifetimes.session, endSession });
 
   const identityProvider = await createIdentityProvider({
-    config: { issuer, lifetimes, trustedProxies: [] },
+    config: { issuer, lifetimes, trustedProxies: [], apiKeys: { prefix: PREFIX } },
     limits: {
       ...createRateLimits({
         signInPerAddressPerMinute: 1000,
         signInPagesPerAddressPerMinute: 10_000,
         tokenRequestsPerClientPerMinute: options.tokenRequests ?? 10_000,
+        apiRequestsPerCallerPerMinute: 10_000,
+        apiFailuresPerAddressPerMinute: 10_000,
         mailsPerRecipientPerHour: 10_000,
+        mailsPerAccountPerHour: 10_000,
+        mailsPerSourcePerHour: 10_000,
+        mailsPerHour: 10_000,
         tokenFailuresPerClientPerMinute: options.authenticationFailures ?? 1000,
         tokenFailuresPerAddressPerMinute: options.authenticationFailuresByAddress ?? 1000,
         strangersPerAddressPerMinute: options.strangers ?? 10_000,
@@ -141,10 +150,17 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
     accounts: { find: people.find, claimsOf: options.claimsOf ?? claimsOf },
     clients,
     resourceServers,
+    apiKeyCheck: apiKeys.check,
+    observations: { verificationFailed: () => {}, apiKeyRefused: (of) => void apiKeys.refusals.push(of) },
+    serviceAccounts: apiKeys.serviceAccounts,
     sessions: {
       async start(session) {
         noted.started.push({ ...session });
         await sessions.start(session);
+      },
+      prepareStart(session) {
+        noted.started.push({ ...session });
+        return sessions.prepareStart(session);
       },
       touch(uid) {
         noted.touched.push(uid);
@@ -199,6 +215,7 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
       const outcome = await resourceServers.create(resource, by);
       if (outcome.kind !== 'created') throw new Error(JSON.stringify(outcome.problems));
     },
+    apiKeys,
     audit,
     log,
     sessions: noted,

@@ -12,6 +12,10 @@ export interface Arrived {
   headers: Record<string, string>;
   /** Decoded. */
   text: string;
+  /** The same for programs that show HTML. */
+  html: string;
+  /** The types of its parts, the plainest first. */
+  types: string[];
   raw: string;
   secure: boolean;
   user?: string;
@@ -114,7 +118,30 @@ export function mailServerAt(port: number, tls: SmtpServer['tls'] = 'offered', a
   return { host: 'localhost', port, tls, ...(auth && { user, password: new SecretText(password) }) };
 }
 
-function read(raw: string): Pick<Arrived, 'headers' | 'text' | 'raw'> {
+function read(raw: string): Pick<Arrived, 'headers' | 'text' | 'html' | 'types' | 'raw'> {
+  const { headers, body } = readPart(raw);
+  const boundary = /^multipart\/alternative;.*boundary="([^"]+)"/.exec(headers['content-type'] ?? '')?.[1];
+  const parts =
+    boundary === undefined
+      ? []
+      : body
+          .split(`--${boundary}`)
+          .slice(1, -1)
+          .map((part) => readPart(part.slice(2)));
+  const types = parts.map((part) => part.headers['content-type']!.replace(/;.*/, ''));
+  const decodedOf = (type: string) => {
+    const part = parts[types.indexOf(type)];
+    return part ? decoded(part) : '';
+  };
+  return { headers, text: decodedOf('text/plain'), html: decodedOf('text/html'), types, raw };
+}
+
+interface Part {
+  headers: Record<string, string>;
+  body: string;
+}
+
+function readPart(raw: string): Part {
   const at = raw.indexOf('\r\n\r\n');
   const lines = raw
     .slice(0, at)
@@ -123,11 +150,13 @@ function read(raw: string): Pick<Arrived, 'headers' | 'text' | 'raw'> {
   const headers = Object.fromEntries(
     lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
   );
-  const body = raw.slice(at + 4);
+  return { headers, body: raw.slice(at + 4) };
+}
+
+function decoded({ headers, body }: Part): string {
   const encoding = headers['content-transfer-encoding'];
-  if (encoding === 'base64') return { headers, text: Buffer.from(body, 'base64').toString(), raw };
-  const text = encoding === 'quoted-printable' ? unquoted(body) : body;
-  return { headers, text, raw };
+  if (encoding === 'base64') return Buffer.from(body, 'base64').toString();
+  return encoding === 'quoted-printable' ? unquoted(body) : body;
 }
 
 function unquoted(text: string): string {

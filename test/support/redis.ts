@@ -4,7 +4,7 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { RedisSettings } from '../../src/platform/accelerator/redis-connection.ts';
-import { freePort } from '../browser/running-service.ts';
+import { freePort } from './free-port.ts';
 
 const PATIENCE = 30_000;
 

@@ -6,8 +6,8 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { providers } from '../../src/upstreams/registry.ts';
-import { freePort } from '../browser/running-service.ts';
 import { createEmptyDatabase } from './database.ts';
+import { freePort } from './free-port.ts';
 
 export interface WholeService {
   services: Services;

@@ -1,4 +1,4 @@
-import { createVerifier, type VerifierOptions } from '@daemun/verify';
+import { createVerifier, type ProtectedResourceOptions, type VerifierOptions } from '@daemun/verify';
 import { type CallerState, type KoaProtectedResource, protectedResource } from '@daemun/verify/koa';
 import Router from '@koa/router';
 import Koa from 'koa';
@@ -10,8 +10,10 @@ import { addPublicRoutes } from './public-routes.ts';
 import { SessionStore, type StoreLimits } from './session-store.ts';
 import { addUserRoutes } from './user-routes.ts';
 
-export interface ApiOptions extends Pick<VerifierOptions, 'issuer' | 'audience' | 'fetch'> {
+export interface ApiOptions extends Pick<VerifierOptions, 'issuer' | 'audience' | 'apiKeys' | 'fetch'> {
   readonly limits?: Partial<StoreLimits & StreamSettings>;
+  /** Told why requests are answered 503: the provider cannot be reached, or refuses our client. */
+  readonly onUnavailable?: ProtectedResourceOptions['onUnavailable'];
 }
 
 const LIMITS: StoreLimits & StreamSettings = {
@@ -22,8 +24,11 @@ const LIMITS: StoreLimits & StreamSettings = {
 };
 
 /** The whole API. It keeps its sessions in memory: every call makes a new, empty one. */
-export function createApi({ limits, ...options }: ApiOptions): Koa {
-  const resource = protectedResource(createVerifier(options), { metadata: { resource_name: 'Daemun example API' } });
+export function createApi({ limits, onUnavailable, ...options }: ApiOptions): Koa {
+  const resource = protectedResource(createVerifier(options), {
+    metadata: { resource_name: 'Daemun example API' },
+    ...(onUnavailable && { onUnavailable }),
+  });
   const router = createRouter(resource, { ...LIMITS, ...limits });
   const app = new Koa();
   app.use(answerProblems);

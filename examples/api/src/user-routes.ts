@@ -1,3 +1,4 @@
+import type { Caller } from '@daemun/verify';
 import type { CallerState, KoaProtectedResource } from '@daemun/verify/koa';
 import type Router from '@koa/router';
 import type { Context, Next } from 'koa';
@@ -7,6 +8,9 @@ import { Problem } from './problem.ts';
 import { readNewSession, readSessionChange } from './session.ts';
 import type { SessionStore } from './session-store.ts';
 import { watchSession } from './watch-session.ts';
+
+/** Milliseconds. */
+const LONGEST_STREAM_BY_KEY = 5 * 60_000;
 
 /**
  * The sessions of a person, for that person alone. Reading a stream needs the token too: the id in its path is no
@@ -41,9 +45,15 @@ export function addUserRoutes(
 
   router.get('/stream/:user_id/:session_id', authenticate, onlyOwner, (ctx) => {
     const { session_id } = ctx.params as { session_id: string };
-    const { subject, expiresAt } = ctx.state.caller;
-    watchSession(ctx, streams, store.of(subject), session_id, expiresAt.getTime());
+    const { caller } = ctx.state;
+    watchSession(ctx, streams, store.of(caller.subject), session_id, endOfRight(caller));
   });
+}
+
+/** A key may live for years, and be revoked in a minute: whoever watches by one shows it again now and then. */
+function endOfRight({ expiresAt, keyId }: Caller): number {
+  const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+  return keyId === undefined ? end : Math.min(end, Date.now() + LONGEST_STREAM_BY_KEY);
 }
 
 /** Before anything is looked up: a stranger does not even learn which sessions exist. */

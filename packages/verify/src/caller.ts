@@ -2,26 +2,35 @@ import { VerifyError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { isNumericDate } from './time.ts';
 
-/** Who calls, as the access token says: what every route of a resource server works with. */
+/** Who calls, as the access token or API key says: what every route of a resource server works with. */
 export interface Caller {
-  /** `sub`: the person, or the client itself when it acts for nobody. */
+  /** `sub`: the person or service account, or the client itself when it acts for nobody. */
   readonly subject: string;
-  /** `client_id`: the application that got the token. */
-  readonly clientId: string;
+  /** `client_id`: the application that got the token. An API key belongs to none. */
+  readonly clientId?: string;
   /** `scope`, split. */
   readonly scopes: readonly string[];
   /** `aud`: every resource the token is for; ours is among them. */
   readonly audience: readonly string[];
-  /** `exp` */
-  readonly expiresAt: Date;
+  /** `exp`. An API key may have none. */
+  readonly expiresAt?: Date;
   /** `iat` */
   readonly issuedAt: Date;
   /** `jti`: names this token in logs without being worth anything. */
   readonly tokenId: string;
+  /** Names the API key that was presented, or that the token was got for, without being worth anything. */
+  readonly keyId?: string;
+  /** `act`: who really calls, when that is somebody else than the subject. */
+  readonly actor?: Actor;
   /** `cnf`: the key the token is bound to; its possession has been proven. */
   readonly confirmation?: Confirmation;
-  /** Everything the token says. */
+  /** Everything the token says, or the provider of the key. */
   readonly claims: Readonly<JsonObject>;
+}
+
+/** @see {@link https://www.rfc-editor.org/rfc/rfc8693#section-4.1 RFC 8693 section 4.1} */
+export interface Actor {
+  readonly subject: string;
 }
 
 /** @see {@link https://www.rfc-editor.org/rfc/rfc9449#section-6.1 RFC 9449 section 6.1} */
@@ -37,7 +46,7 @@ export interface Confirmation {
  * @see {@link https://www.rfc-editor.org/rfc/rfc9068#section-2.2 RFC 9068 section 2.2}
  */
 export function readCaller(claims: JsonObject): Caller {
-  const { sub, client_id, jti, exp, iat, nbf, aud, scope, cnf } = claims;
+  const { sub, client_id, jti, exp, iat, nbf, aud, scope, cnf, act, daemun_api_key: keyId } = claims;
   if (!isText(sub)) throw malformed('sub');
   if (!isText(client_id)) throw malformed('client_id');
   if (!isText(jti)) throw malformed('jti');
@@ -45,7 +54,7 @@ export function readCaller(claims: JsonObject): Caller {
   if (!isNumericDate(iat)) throw malformed('iat');
   if (nbf !== undefined && !isNumericDate(nbf)) throw malformed('nbf');
   if (scope !== undefined && typeof scope !== 'string') throw malformed('scope');
-  const caller = {
+  const caller: Caller = {
     subject: sub,
     clientId: client_id,
     scopes: scope ? scope.split(' ').filter(Boolean) : [],
@@ -55,7 +64,45 @@ export function readCaller(claims: JsonObject): Caller {
     tokenId: jti,
     claims,
   };
-  return cnf === undefined ? caller : { ...caller, confirmation: readConfirmation(cnf) };
+  // most tokens have none of these
+  if (cnf === undefined && act === undefined && keyId === undefined) return caller;
+  return {
+    ...caller,
+    ...(cnf !== undefined && { confirmation: readConfirmation(cnf) }),
+    ...(act !== undefined && { actor: readActor(act) }),
+    ...(isText(keyId) && { keyId }),
+  };
+}
+
+/**
+ * Reads what the provider says of an API key that is active.
+ *
+ * @throws VerifyError `malformed` when a member is missing or of the wrong type: no answer that anything could be judged by
+ * @see {@link https://www.rfc-editor.org/rfc/rfc7662#section-2.2 RFC 7662 section 2.2}
+ */
+export function readKeyCaller(answer: JsonObject): Caller {
+  const { sub, jti, exp, iat, aud, scope } = answer;
+  if (!isText(sub)) throw malformed('sub');
+  if (!isText(jti)) throw malformed('jti');
+  if (!isNumericDate(iat)) throw malformed('iat');
+  if (exp !== undefined && !isNumericDate(exp)) throw malformed('exp');
+  if (scope !== undefined && typeof scope !== 'string') throw malformed('scope');
+  return {
+    subject: sub,
+    scopes: scope ? scope.split(' ').filter(Boolean) : [],
+    audience: readAudience(aud),
+    ...(exp !== undefined && { expiresAt: new Date(exp * 1000) }),
+    issuedAt: new Date(iat * 1000),
+    tokenId: jti,
+    keyId: jti,
+    claims: answer,
+  };
+}
+
+function readActor(act: unknown): Actor {
+  const { sub } = (typeof act === 'object' && act !== null ? act : {}) as { sub?: unknown };
+  if (!isText(sub)) throw malformed('act');
+  return { subject: sub };
 }
 
 function readAudience(aud: unknown): readonly string[] {

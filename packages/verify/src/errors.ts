@@ -1,13 +1,15 @@
 /**
- * Why an access token was refused.
+ * Why an access token or API key was refused.
  *
  * - `malformed`: not an RFC 9068 access token at all, or one that parses two ways
  * - `signature`: nothing we trust vouches for it: unknown key, refused algorithm, wrong signature, missing proof of possession
  * - `issuer`, `audience`: genuine perhaps, but another provider's, or meant for another resource
  * - `expired`: outside its time of validity, in either direction
+ * - `inactive`: an API key that the provider does not know, or that was revoked, has expired, came from the wrong address or
+ *   means nothing here; which of these it does not say
  * - `scope`: good, but not enough for this request; the only cause that answers 403
  */
-export type VerifyCause = 'expired' | 'signature' | 'malformed' | 'audience' | 'issuer' | 'scope';
+export type VerifyCause = 'expired' | 'signature' | 'malformed' | 'audience' | 'issuer' | 'inactive' | 'scope';
 
 /**
  * The token was refused. Switch on `cause`; show `message` to developers only.
@@ -47,7 +49,7 @@ export class DpopError extends VerifyError {
 /** The token could not be judged now, through no fault of the caller: answer 503, never 401. */
 export class UnavailableError extends Error {
   override readonly name = 'UnavailableError';
-  readonly code: 'ERR_KEYS_UNAVAILABLE' | 'ERR_REPLAY_STORE_FULL';
+  readonly code: 'ERR_KEYS_UNAVAILABLE' | 'ERR_REPLAY_STORE_FULL' | 'ERR_INTROSPECTION_UNAVAILABLE';
   /** Seconds until asking again makes sense. */
   readonly retryAfter: number;
 

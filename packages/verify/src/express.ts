@@ -18,6 +18,7 @@ declare global {
 interface ExpressRequest extends IncomingMessage {
   originalUrl: string;
   path: string;
+  ip?: string | undefined;
   caller?: Caller;
 }
 
@@ -47,7 +48,7 @@ export function protectedResource(verifier: Verifier, options?: ProtectedResourc
   /** A proof works once, so a request is authenticated once, however many guards stand in its way. */
   async function callerOf(req: ExpressRequest, res: ServerResponse): Promise<Caller | undefined> {
     if (req.caller) return req.caller;
-    const result = await resource.authenticate(credentialHeaders(req), req.method ?? 'GET', req.originalUrl);
+    const result = await resource.authenticate(credentialHeaders(req), req.method ?? 'GET', req.originalUrl, req.ip);
     if (result.refusal) {
       send(res, result.refusal.status, result.refusal.headers, JSON.stringify(result.refusal.body));
       return undefined;

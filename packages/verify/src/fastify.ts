@@ -18,6 +18,7 @@ interface FastifyRequest {
   readonly raw: IncomingMessage;
   readonly method: string;
   readonly originalUrl: string;
+  readonly ip: string;
   caller: Caller | null;
 }
 
@@ -68,7 +69,8 @@ export function protectedResource(verifier: Verifier, options?: ProtectedResourc
     return async (request, reply) => {
       // a proof works once, so a request is authenticated once, however many guards stand in its way
       if (!request.caller) {
-        const result = await resource.authenticate(credentialHeaders(request.raw), request.method, request.originalUrl);
+        const headers = credentialHeaders(request.raw);
+        const result = await resource.authenticate(headers, request.method, request.originalUrl, request.ip);
         if (result.refusal)
           return send(reply, result.refusal.status, result.refusal.headers, JSON.stringify(result.refusal.body));
         for (const [name, value] of Object.entries(result.headers)) reply.header(name, value);

@@ -10,17 +10,24 @@ export interface FetchedJson {
   readonly maxAge: number | undefined;
 }
 
+/** What is asked by POST, as a form. */
+export interface Question {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly form: URLSearchParams;
+}
+
 /**
  * Fetches a small JSON document: 200 or nothing, no redirects (a document of trust lives where it was announced),
  * five seconds for headers and body together, and an end to what we are willing to read.
  *
  * @throws Error when there is no such document to be had
  */
-export async function fetchJson(url: string, fetch: Fetch): Promise<FetchedJson> {
+export async function fetchJson(url: string, fetch: Fetch, question?: Question): Promise<FetchedJson> {
   const response = await fetch(url, {
     redirect: 'error',
-    headers: { accept: 'application/json, application/jwk-set+json' },
+    headers: { accept: 'application/json, application/jwk-set+json', ...question?.headers },
     signal: AbortSignal.timeout(TIMEOUT_MS),
+    ...(question && { method: 'POST', body: question.form.toString() }),
   });
   if (response.status !== 200) {
     await response.body?.cancel();

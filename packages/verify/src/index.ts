@@ -1,5 +1,5 @@
 export type { Algorithm } from './algorithms.ts';
-export type { Caller, Confirmation } from './caller.ts';
+export type { Actor, Caller, Confirmation } from './caller.ts';
 export { type CredentialHeaders, credentialHeaders } from './credentials.ts';
 export type { DpopOptions, DpopRequest } from './dpop.ts';
 export { createDpopNonces, type DpopNonces } from './dpop-nonces.ts';
@@ -14,4 +14,10 @@ export {
 } from './protected-resource.ts';
 export { createMemoryReplayStore, type ReplayStore } from './replay-store.ts';
 export { type ProtectedResourceMetadata, protectedResourceMetadata } from './resource-metadata.ts';
-export { createVerifier, type Verifier, type VerifierOptions, type VerifyOptions } from './verifier.ts';
+export {
+  type ApiKeysOptions,
+  createVerifier,
+  type Verifier,
+  type VerifierOptions,
+  type VerifyOptions,
+} from './verifier.ts';

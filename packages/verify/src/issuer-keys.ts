@@ -1,8 +1,8 @@
 import type { Algorithm } from './algorithms.ts';
 import { UnavailableError } from './errors.ts';
 import { type Fetch, fetchJson } from './fetch-json.ts';
+import { discover } from './issuer-metadata.ts';
 import { importKeySet, type KeySet } from './key-set.ts';
-import { checkSecureUrl } from './secure-url.ts';
 import type { VerificationKey } from './signature.ts';
 
 export interface IssuerKeysOptions {
@@ -96,7 +96,7 @@ export class IssuerKeys {
     const { algorithms, cooldown, fetch, now } = this.#options;
     this.#attemptedAt = now();
     try {
-      this.#jwksUri ??= await this.#discover();
+      this.#jwksUri ??= await discover('jwks_uri', this.#options);
       const { document, maxAge = DEFAULT_MAX_AGE } = await fetchJson(this.#jwksUri, fetch);
       this.#keys = await importKeySet(document, algorithms);
       this.#fetchedAt = now();
@@ -107,16 +107,6 @@ export class IssuerKeys {
       this.#lastError = error;
       this.#jwksUri = this.#options.jwksUri; // it may have moved: discover it anew next time
     }
-  }
-
-  /** RFC 8414 section 3.3, OpenID Connect Discovery section 4.3: the document must claim the issuer it was asked of. */
-  async #discover(): Promise<string> {
-    const { issuer, allowHttp, fetch } = this.#options;
-    const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const { document } = await fetchJson(url, fetch);
-    const metadata = (document ?? {}) as { issuer?: unknown; jwks_uri?: unknown };
-    if (metadata.issuer !== issuer) throw new Error(`${url} speaks for another issuer: ${String(metadata.issuer)}`);
-    return checkSecureUrl(metadata.jwks_uri, 'jwks_uri', allowHttp).href;
   }
 
   /** A fetch in flight may always be joined. */

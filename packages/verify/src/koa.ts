@@ -16,6 +16,7 @@ interface KoaContext {
   readonly method: string;
   readonly originalUrl: string;
   readonly path: string;
+  readonly ip: string;
   // biome-ignore lint/suspicious/noExplicitAny: an application's own state type must be assignable
   state: any;
   status: number;
@@ -45,7 +46,7 @@ export function protectedResource(verifier: Verifier, options?: ProtectedResourc
   /** A proof works once, so a request is authenticated once, however many guards stand in its way. */
   async function callerOf(ctx: KoaContext): Promise<Caller | undefined> {
     if (ctx.state.caller) return ctx.state.caller;
-    const result = await resource.authenticate(credentialHeaders(ctx.req), ctx.method, ctx.originalUrl);
+    const result = await resource.authenticate(credentialHeaders(ctx.req), ctx.method, ctx.originalUrl, ctx.ip);
     if (result.refusal) {
       send(ctx, result.refusal.status, result.refusal.headers, JSON.stringify(result.refusal.body));
       return undefined;

@@ -19,6 +19,8 @@ export interface ProtectedResourceOptions {
   readonly baseUrl?: string;
   /** The `realm` of the challenges. */
   readonly realm?: string;
+  /** Told whenever a request is answered 503, with what went wrong as `cause`: a wrong client secret, for instance. */
+  readonly onUnavailable?: (error: UnavailableError) => void;
   /** More members for the metadata document, such as `scopes_supported` and `resource_name`. */
   readonly metadata?: Omit<ProtectedResourceMetadata, 'resource'>;
 }
@@ -43,8 +45,11 @@ export type Authentication =
 
 /** What every framework's middleware does; each adapter only carries it over, so that none can differ. */
 export interface ProtectedResource {
-  /** Judges a request by its credentials. `url` is the request target, as in `IncomingMessage.url`. */
-  authenticate(headers: CredentialHeaders, method: string, url: string): Promise<Authentication>;
+  /**
+   * Judges a request by its credentials. `url` is the request target, as in `IncomingMessage.url`; `address` where it came
+   * from, for API keys that may be used from some addresses only.
+   */
+  authenticate(headers: CredentialHeaders, method: string, url: string, address?: string): Promise<Authentication>;
   /** The refusal for a caller that lacks a scope; `undefined` when all are there. */
   authorize(caller: Caller, scopes: readonly string[]): Refusal | undefined;
   readonly metadata: ProtectedResourceMetadata;
@@ -108,7 +113,12 @@ export function createProtectedResource(verifier: Verifier, options: ProtectedRe
     return nonce === undefined ? {} : { 'dpop-nonce': nonce };
   }
 
-  async function authenticate(headers: CredentialHeaders, method: string, url: string): Promise<Authentication> {
+  async function authenticate(
+    headers: CredentialHeaders,
+    method: string,
+    url: string,
+    address?: string,
+  ): Promise<Authentication> {
     const credentials = readCredentials(headers, url);
     if (credentials.kind === 'none') {
       return { refusal: refuse(401, 'This resource needs an access token.', verifier.requiredScopes) };
@@ -119,7 +129,8 @@ export function createProtectedResource(verifier: Verifier, options: ProtectedRe
     const { scheme, token, proof } = credentials;
     const dpop = scheme === 'DPoP' ? { proof, method, url: baseUrl + pathOf(url) } : undefined;
     try {
-      return { caller: await verifier.verify(token, dpop && { dpop }), headers: dpop ? nonceHeader() : {} };
+      const caller = await verifier.verify(token, { ...(dpop && { dpop }), address });
+      return { caller, headers: dpop ? nonceHeader() : {} };
     } catch (error) {
       return { refusal: refusalOf(error, scheme) };
     }
@@ -130,7 +141,10 @@ export function createProtectedResource(verifier: Verifier, options: ProtectedRe
       if (error.cause === 'scope') return fail(403, scheme, 'insufficient_scope', error.message, error.requiredScopes);
       return fail(401, scheme, error.code === 'ERR_DPOP' ? error.error : 'invalid_token', error.message);
     }
-    if (isUnavailableError(error)) return unavailable(error);
+    if (isUnavailableError(error)) {
+      options.onUnavailable?.(error);
+      return unavailable(error);
+    }
     throw error;
   }
 
@@ -169,5 +183,7 @@ function isVerifyError(error: unknown): error is (VerifyError & { code: 'ERR_ACC
 
 function isUnavailableError(error: unknown): error is UnavailableError {
   const { code } = (error ?? {}) as { code?: unknown };
-  return code === 'ERR_KEYS_UNAVAILABLE' || code === 'ERR_REPLAY_STORE_FULL';
+  return (
+    code === 'ERR_KEYS_UNAVAILABLE' || code === 'ERR_REPLAY_STORE_FULL' || code === 'ERR_INTROSPECTION_UNAVAILABLE'
+  );
 }

@@ -1,4 +1,5 @@
 import { checkAlgorithms, SUPPORTED_ALGORITHMS } from './algorithms.ts';
+import { createKeyRecognizer } from './api-key.ts';
 import { type Caller, readCaller } from './caller.ts';
 import { decodeObject, parseCompact } from './compact.ts';
 import { createProofChecker, type DpopOptions, type DpopRequest } from './dpop.ts';
@@ -6,6 +7,8 @@ import { DpopError, VerifyError } from './errors.ts';
 import type { Fetch } from './fetch-json.ts';
 import { HeaderMemory, readHeader } from './header.ts';
 import { IssuerKeys } from './issuer-keys.ts';
+import type { JsonObject } from './json.ts';
+import { KeyIntrospection } from './key-introspection.ts';
 import { checkSecureUrl } from './secure-url.ts';
 import { isSignedBy } from './signature.ts';
 import { checkSeconds } from './time.ts';
@@ -31,12 +34,24 @@ export interface VerifierOptions {
   readonly maxTokenLength?: number;
   /** How DPoP proofs are judged. */
   readonly dpop?: DpopOptions;
+  /** Takes API keys too, by asking the provider about them. Without it they are refused like anything that is no token. */
+  readonly apiKeys?: ApiKeysOptions;
   /** Permits plain http beyond loopback: anybody on the way can then replace the keys. For closed test networks. */
   readonly dangerouslyAllowHttp?: boolean;
   /** Fetches the keys, for instance through a proxy. */
   readonly fetch?: Fetch;
   /** The clock, in milliseconds. */
   readonly now?: () => number;
+}
+
+export interface ApiKeysOptions {
+  /** The client by which this API asks: registered at the provider for this API, and authenticated by client_secret_basic. */
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** What keys begin with: `sk-` unless the provider is configured otherwise. */
+  readonly prefix?: string;
+  /** Where to ask, when discovery shall be skipped. */
+  readonly introspectionEndpoint?: string;
 }
 
 export interface VerifyOptions {
@@ -47,6 +62,8 @@ export interface VerifyOptions {
    * one (RFC 9449 section 7.1).
    */
   readonly dpop?: DpopRequest;
+  /** Where the request came from. Without it an API key that may be used from some addresses only is refused. */
+  readonly address?: string | undefined;
 }
 
 export interface Verifier {
@@ -57,13 +74,13 @@ export interface Verifier {
   /** The nonce that the next proof should carry; `undefined` when nonces are not asked for. */
   dpopNonce(): string | undefined;
   /**
-   * Judges an access token.
+   * Judges an access token, or an API key where these are taken.
    *
    * @throws VerifyError with the reason as `cause`; a DpopError among them when the proof of possession fails
-   * @throws UnavailableError when there are no keys to judge by
+   * @throws UnavailableError when there are no keys to judge by, or the provider cannot be asked about an API key
    */
-  verify(token: string, options?: VerifyOptions): Promise<Caller>;
-  /** Fetches the keys now, so that the first token need not wait. @throws UnavailableError */
+  verify(credential: string, options?: VerifyOptions): Promise<Caller>;
+  /** Fetches the keys now, so that the first token need not wait; and finds where to ask about API keys. @throws UnavailableError */
   warmUp(): Promise<void>;
 }
 
@@ -97,8 +114,47 @@ export function createVerifier(options: VerifierOptions): Verifier {
     fetch: options.fetch ?? globalThis.fetch,
     now,
   });
+  const apiKeys = options.apiKeys && createApiKeys(options.apiKeys);
 
-  async function verify(token: string, { scopes, dpop }: VerifyOptions = {}): Promise<Caller> {
+  function createApiKeys({ clientId, clientSecret, prefix = 'sk-', introspectionEndpoint: endpoint }: ApiKeysOptions) {
+    if (!clientId || !clientSecret) throw new TypeError('apiKeys needs a clientId and its clientSecret');
+    const introspection = new KeyIntrospection({
+      issuer,
+      audience,
+      clientId,
+      clientSecret,
+      endpoint: endpoint === undefined ? undefined : checkSecureUrl(endpoint, 'introspectionEndpoint', allowHttp).href,
+      allowHttp,
+      fetch: options.fetch ?? globalThis.fetch,
+      now,
+    });
+    return { shapeOf: createKeyRecognizer(prefix), introspection };
+  }
+
+  async function verifyKey(
+    key: string,
+    introspection: KeyIntrospection,
+    { scopes, dpop, address }: VerifyOptions,
+  ): Promise<Caller> {
+    if (dpop !== undefined) throw new DpopError('invalid_token', 'An API key is bound to no key: send it as Bearer.');
+    const caller = await introspection.ask(key, address);
+    if (caller === undefined) throw new VerifyError('inactive', 'The API key is not active.');
+    // a provider that has never heard of the parameter `resource` might speak of other APIs of the same client
+    if (!caller.audience.every((entry) => audience.includes(entry))) {
+      throw new VerifyError('audience', 'The API key is meant for another resource.');
+    }
+    checkScopes(caller, requiredScopes, scopes);
+    return caller;
+  }
+
+  function verify(credential: string, verifyOptions: VerifyOptions = {}): Promise<Caller> {
+    const shape = apiKeys && typeof credential === 'string' ? apiKeys.shapeOf(credential) : 'other';
+    if (apiKeys && shape === 'key') return verifyKey(credential, apiKeys.introspection, verifyOptions);
+    if (shape === 'other') return verifyToken(credential, verifyOptions);
+    return Promise.reject(new VerifyError('malformed', 'The API key is incomplete or mistyped.'));
+  }
+
+  async function verifyToken(token: string, { scopes, dpop }: VerifyOptions): Promise<Caller> {
     const jws = typeof token === 'string' ? parseCompact(token, maxLength) : undefined;
     if (jws === undefined) throw new VerifyError('malformed', 'The token is not a JWS in compact serialization.');
     const claims = decodeObject(jws.payload);
@@ -120,7 +176,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (!audience.some((entry) => caller.audience.includes(entry))) {
       throw new VerifyError('audience', 'The token is meant for another resource.');
     }
-    checkTimes(caller, now() / 1000, tolerance);
+    checkTimes(claims, now() / 1000, tolerance);
     if (caller.confirmation !== undefined || dpop !== undefined) await checkSender(caller, token, dpop);
     checkScopes(caller, requiredScopes, scopes);
     return caller;
@@ -142,14 +198,17 @@ export function createVerifier(options: VerifierOptions): Verifier {
     dpopAlgorithms: [...proofs.algorithms],
     dpopNonce: () => nonces?.current(),
     verify,
-    warmUp: () => keys.load(),
+    async warmUp() {
+      await Promise.all([keys.load(), apiKeys?.introspection.load()]);
+    },
   };
 }
 
 /** RFC 7519 sections 4.1.4 to 4.1.6. An `iat` ahead of us is a clock gone wrong or a forgery in store. */
-function checkTimes({ expiresAt, issuedAt, claims }: Caller, now: number, tolerance: number): void {
-  if (expiresAt.getTime() / 1000 <= now - tolerance) throw new VerifyError('expired', 'The token has expired.');
-  const start = Math.max(issuedAt.getTime() / 1000, (claims.nbf as number | undefined) ?? 0);
+function checkTimes(claims: JsonObject, now: number, tolerance: number): void {
+  const { exp, iat, nbf = 0 } = claims as { exp: number; iat: number; nbf?: number }; // readCaller has seen them
+  if (exp <= now - tolerance) throw new VerifyError('expired', 'The token has expired.');
+  const start = Math.max(iat, nbf);
   if (start > now + tolerance) throw new VerifyError('expired', 'The token is not valid yet.');
 }
 

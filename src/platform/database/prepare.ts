@@ -5,7 +5,7 @@ import { type Database, openDatabase } from './database.ts';
 import { migrate, migrationsDirectory, pendingMigrations } from './migrate.ts';
 import { checkDirectUrl, missingRoleSettings } from './pooler.ts';
 import { checkServer, openPostgresqlPool } from './postgresql.ts';
-import { checkRole, grantTo, isGranted } from './role-check.ts';
+import { becomeEmbeddedRole, checkRole, grantTo, isGranted } from './role-check.ts';
 
 export interface PrepareOptions {
   location:
@@ -46,10 +46,11 @@ async function prepare(
   const { pool } = database;
   if (location.kind === 'embedded') {
     await migrate(pool, migrations);
+    await becomeEmbeddedRole(pool);
     return;
   }
   await checkServer(pool, location.url.reveal());
-  if (production) await checkRole(pool);
+  await checkRole(pool, { production });
   if (location.pooler) await checkPooler(pool, location.pooler, warn);
   if (location.migrationUrl) await migrateAsOwner(database, location.migrationUrl.reveal(), migrations);
   // In production the role that makes a table would own it, so the application's role never does.

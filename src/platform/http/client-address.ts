@@ -29,6 +29,11 @@ export function addressBlock(address: string): string {
   return `${parts.map((part) => part.toString(16)).join(':')}::/64`;
 }
 
+/** The kind of network that it is in, out of a short list: `loopback`, `private`, `uniqueLocal`, `unicast` … `address` is canonical. */
+export function networkKind(address: string): string {
+  return ipaddr.parse(address).range();
+}
+
 /** @throws when an entry is neither an address nor a CIDR block */
 export function trustedBy(cidrs: string[]): TrustsAddress {
   const ranges = cidrs.map((cidr) => ipaddr.parseCIDR(cidr.includes('/') ? cidr : hostBlock(cidr)));
@@ -37,6 +42,12 @@ export function trustedBy(cidrs: string[]): TrustsAddress {
     const address = ipaddr.parse(text);
     return ranges.some(([range, bits]) => range.kind() === address.kind() && address.match(range as never, bits));
   };
+}
+
+/** Whether every address of a CIDR block is in the other. Both as `cidrBlock` writes them. */
+export function isBlockWithin(block: string, other: string): boolean {
+  const [[address, bits], [range, most]] = [ipaddr.parseCIDR(block), ipaddr.parseCIDR(other)];
+  return address.kind() === range.kind() && bits >= most && address.match(range as never, most);
 }
 
 function hostBlock(address: string): string {
@@ -67,4 +78,21 @@ function withoutPort(entry: string): string {
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(entry);
   if (bracketed) return bracketed[1]!;
   return /^[\d.]+:\d+$/.test(entry) ? entry.slice(0, entry.lastIndexOf(':')) : entry;
+}
+
+/**
+ * One spelling per block, for what people write: `192.0.2.7` is `192.0.2.7/32`, bits beyond the mask are cleared, IPv4 inside IPv6 is
+ * IPv4. Undefined when it is neither an address nor a CIDR block.
+ */
+export function cidrBlock(text: string): string | undefined {
+  const [, written, mask] = /^([\da-fA-F.:]+)(?:\/(\d{1,3}))?$/.exec(text.trim()) ?? [];
+  const address = canonicalForm(written ?? '');
+  if (address === undefined) return undefined;
+  const isV4 = !address.includes(':');
+  const whole = isV4 ? 32 : 128;
+  const bits = mask === undefined ? whole : Number(mask) - (isV4 && written!.includes(':') ? 96 : 0);
+  if (bits < 0 || bits > whole) return undefined;
+  const range = `${address}/${bits}`;
+  const network = isV4 ? ipaddr.IPv4.networkAddressFromCIDR(range) : ipaddr.IPv6.networkAddressFromCIDR(range);
+  return `${network.toString()}/${bits}`;
 }

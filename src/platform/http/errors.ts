@@ -4,6 +4,7 @@ import { isUnavailable } from '../database/database-errors.ts';
 import {
   AppError,
   badRequest,
+  errorKinds,
   internalError,
   isAppError,
   methodNotAllowed,
@@ -79,6 +80,7 @@ export function problems({ logger, nameRoute }: ErrorsOptions): (ctx: Context, t
     ctx.status = error.status;
     ctx.set('Cache-Control', 'no-store');
     if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter));
+    if (error.headers) ctx.set({ ...error.headers });
     answerProblem(ctx, error);
     return error;
   };
@@ -92,9 +94,12 @@ function wantsPage(ctx: Context): boolean {
 function answerProblem(ctx: Context, error: AppError): void {
   ctx.body = JSON.stringify({
     type: `urn:daemun:error:${error.code}`,
-    title: error.publicText,
+    title: errorKinds[error.code].text,
     status: error.status,
+    ...(error.publicText !== errorKinds[error.code].text && { detail: error.publicText }),
     code: error.code,
+    ...error.members,
+    ...(error.problems && { errors: error.problems }),
     ...(error.field !== undefined && { field: error.field }),
     ...(error.retryAfter !== undefined && { retry_after: error.retryAfter }),
     request_id: (ctx.state as RequestState).requestId,

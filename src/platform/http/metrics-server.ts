@@ -6,6 +6,9 @@ import { sha256 } from '../sha256.ts';
 
 const PATH = '/metrics';
 
+/** By what an operator chooses its port. */
+export const METRICS_PORT = 'DAEMUN_METRICS_PORT';
+
 export interface MetricsListenerOptions {
   metrics: Pick<Metrics, 'exposition'>;
   /** What a scraper has to present as a bearer token. Without it whoever reaches the port reads. */

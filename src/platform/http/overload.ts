@@ -35,6 +35,8 @@ const SWEEP = 500;
 const SAMPLE = 50;
 /** Bodies on their way, for each request that there is room for: they wait at no cost but their memory, 64 KiB at most. */
 const ARRIVING = 8;
+/** Those that bring one. */
+const BRINGS_BODY = new Set(['POST', 'PATCH']);
 /** So few are taken however late the event loop comes: then it is not they who make it late. */
 const ALWAYS_TAKEN = 16;
 
@@ -64,10 +66,10 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
     'sum',
   );
 
-  function reasonToShed({ method }: IncomingMessage): ShedReason | undefined {
+  function reasonToShed(req: IncomingMessage): ShedReason | undefined {
     const working = inProgress.size - arriving;
     if (working >= options.requests) return 'requests';
-    if (method === 'POST' && arriving >= ARRIVING * options.requests) return 'requests';
+    if (bringsBody(req) && arriving >= ARRIVING * options.requests) return 'requests';
     if (working > ALWAYS_TAKEN && lateness.current() > options.delay) return 'event_loop';
     return undefined;
   }
@@ -104,7 +106,7 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
   }
 
   function take(req: IncomingMessage, res: ServerResponse): void {
-    const entry = { req, since: performance.now(), isArriving: req.method === 'POST' };
+    const entry = { req, since: performance.now(), isArriving: bringsBody(req) };
     inProgress.set(res, entry);
     if (!sweeping) {
       swept = entry.since;
@@ -132,6 +134,10 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
     take(req, res);
     listener(req, res);
   };
+}
+
+function bringsBody({ method = '' }: IncomingMessage): boolean {
+  return BRINGS_BODY.has(method);
 }
 
 function pathOf({ url = '/' }: IncomingMessage): string {

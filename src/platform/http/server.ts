@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type ConnectionLimitOptions, limitConnections } from './connection-limit.ts';
 
 /** A whole request, body included, must have arrived by then. */
 const REQUEST_TIMEOUT = 10_000;
@@ -16,15 +17,16 @@ const SILENCE = 3_000;
 const LINGER = 1_000;
 
 export interface HttpServer {
-  /** The port that was given, also when 0 was asked for. */
-  listen(at: { host: string; port: number }): Promise<number>;
+  /** The port that was given, also when 0 was asked for. `portVariable`: by what an operator chooses it, if not by PORT. */
+  listen(at: { host: string; port: number; portVariable?: string }): Promise<number>;
   /** From now on each answer closes its connection, so that balancers and clients go elsewhere with what comes next. */
   endKeepAlive(): void;
   /** Takes no new connection, lets requests finish, then closes what is left. */
   close(): Promise<void>;
 }
 
-export function createHttpServer(listener: RequestListener): HttpServer {
+/** `limit`: for a port that anybody reaches. */
+export function createHttpServer(listener: RequestListener, limit?: ConnectionLimitOptions): HttpServer {
   const answering = new Set<ServerResponse>();
   const connections = new Set<Socket>();
   let keepsAlive = true;
@@ -42,6 +44,7 @@ export function createHttpServer(listener: RequestListener): HttpServer {
       listener(req, res);
     },
   );
+  if (limit) limitConnections(server, limit);
   server.on('clientError', refuse);
   server.on('connection', (socket: Socket) => {
     connections.add(socket);
@@ -61,9 +64,9 @@ export function createHttpServer(listener: RequestListener): HttpServer {
 
   return {
     endKeepAlive,
-    listen: (at) =>
+    listen: ({ portVariable, ...at }) =>
       new Promise((resolve, reject) => {
-        server.once('error', reject);
+        server.once('error', (error) => reject(Object.assign(error, portVariable && { portVariable })));
         server.listen(at, () => resolve((server.address() as AddressInfo).port));
       }),
     close() {
@@ -75,10 +78,11 @@ export function createHttpServer(listener: RequestListener): HttpServer {
 
 /** `endSilent`: what Node takes for busy because it may become a request, whose timeouts end with the listening. */
 async function drain(server: Server, endSilent: () => void): Promise<void> {
+  await whatArrivedIsRead();
   const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_TIMEOUT);
-  const silence = setTimeout(endSilent, SILENCE);
+  const silence = setTimeout(() => void whatArrivedIsRead().then(endSilent), SILENCE);
   // A connection that was busy becomes idle once its request is answered, and would be kept for the next one.
-  const tidying = setInterval(() => server.closeIdleConnections(), IDLE_CHECK);
+  const tidying = setInterval(() => void whatArrivedIsRead().then(() => server.closeIdleConnections()), IDLE_CHECK);
   await new Promise<void>((resolve) => {
     server.close(() => resolve());
     server.closeIdleConnections();
@@ -86,6 +90,15 @@ async function drain(server: Server, endSilent: () => void): Promise<void> {
   clearTimeout(impatience);
   clearTimeout(silence);
   clearInterval(tidying);
+}
+
+/**
+ * A process that was busy finds what came meanwhile all at once: connections to take, requests to read, the time to end. What is
+ * closed before it was looked at is answered by nobody, and a proxy may not send it again.
+ */
+function whatArrivedIsRead(): Promise<void> {
+  // The first may come before the event loop looks at sockets again, the second comes after.
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }
 
 /**

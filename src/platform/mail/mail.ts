@@ -1,4 +1,5 @@
 import type { Transaction } from '../outbox/outbox.ts';
+import type { MailCause } from './mail-limits.ts';
 
 /** Rendered by whoever sends it. Plain text. */
 export interface MailMessage {
@@ -7,6 +8,9 @@ export interface MailMessage {
   /** Shown in the delivery log: no code and no link belongs here. */
   subject: string;
   text: string;
+  /** Of the text, as BCP 47. */
+  language: string;
+  cause?: MailCause;
   /** Seconds after which nobody wants it any more. A week when left out. */
   usefulFor?: number;
 }

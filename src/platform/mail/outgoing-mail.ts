@@ -1,5 +1,6 @@
 import type { Outbox } from '../outbox/outbox.ts';
 import type { Mail } from './mail.ts';
+import type { MailCause } from './mail-limits.ts';
 
 /** The kind of effect. */
 export const MAIL = 'mail';
@@ -10,13 +11,16 @@ const WEEK = 7 * 86_400;
 export interface MailPayload {
   subject: string;
   text: string;
+  /** Absent in what was written by a release that sent text alone. */
+  language?: string;
+  cause?: MailCause;
 }
 
 /** Mail that is sent, by whichever node comes first and has a server for it. */
 export function createOutgoingMail({ outbox }: { outbox: Pick<Outbox, 'add'> }): Mail {
   return {
-    async send(tx, { recipient, subject, text, usefulFor = WEEK }) {
-      const payload: MailPayload = { subject, text };
+    async send(tx, { recipient, subject, text, language, cause, usefulFor = WEEK }) {
+      const payload: MailPayload = { subject, text, language, ...(cause && { cause }) };
       await outbox.add(tx, { kind: MAIL, target: recipient, summary: subject, payload, usefulFor });
     },
   };

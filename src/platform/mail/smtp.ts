@@ -1,7 +1,8 @@
 import type { EffectHandler } from '../outbox/effect.ts';
-import type { RateLimiter } from '../rate-limits.ts';
 import type { SecretText } from '../secret-text.ts';
 import { headerText, isOneAddress, type MailSender, messageId } from './envelope.ts';
+import { mailHtml } from './mail-html.ts';
+import { type MailLimits, takeMail } from './mail-limits.ts';
 import type { MailPayload } from './outgoing-mail.ts';
 
 export interface SmtpServer {
@@ -16,8 +17,8 @@ export interface SmtpServer {
 export interface SmtpOptions {
   server: SmtpServer;
   from: MailSender;
-  /** By recipient. What is over it waits. S-149 */
-  limit?: Pick<RateLimiter, 'take' | 'giveBack'>;
+  /** What is over one of them waits. S-149 */
+  limits?: MailLimits;
   /** Certificates to trust in place of the system's, for tests. */
   ca?: string;
   /** Milliseconds. */
@@ -47,6 +48,8 @@ export interface SmtpMessage {
   to: string;
   subject: string;
   text: string;
+  /** Of the text, as BCP 47. */
+  language?: string;
   date: Date;
 }
 
@@ -57,7 +60,7 @@ export type SmtpAnswer =
   | { kind: 'failed' | 'refused'; reason: string };
 
 /** Hands mail to one server over a connection of its own. The library is loaded with the first message. */
-export function createSmtpClient({ server, from, ca, timeouts = TIMEOUTS }: Omit<SmtpOptions, 'limit'>) {
+export function createSmtpClient({ server, from, ca, timeouts = TIMEOUTS }: Omit<SmtpOptions, 'limits'>) {
   async function open() {
     const { createTransport } = await import('nodemailer');
     const { host, port, tls, user, password } = server;
@@ -81,7 +84,7 @@ export function createSmtpClient({ server, from, ca, timeouts = TIMEOUTS }: Omit
   let transport: Awaited<ReturnType<typeof open>> | undefined;
 
   return {
-    async send({ id, to, subject, text, date }: SmtpMessage, signal: AbortSignal): Promise<SmtpAnswer> {
+    async send({ id, to, subject, text, language, date }: SmtpMessage, signal: AbortSignal): Promise<SmtpAnswer> {
       if (!isOneAddress(to)) return { kind: 'refused', reason: 'the recipient is not one e-mail address' };
       try {
         transport ??= await open();
@@ -91,6 +94,7 @@ export function createSmtpClient({ server, from, ca, timeouts = TIMEOUTS }: Omit
           envelope: { from: from.address, to: [to] },
           subject: headerText(subject),
           text,
+          html: mailHtml({ subject: headerText(subject), text, ...(language !== undefined && { language }) }),
           messageId: messageId(id, from),
           date,
           // RFC 3834: nobody's absence note is wanted.
@@ -108,19 +112,18 @@ export function createSmtpClient({ server, from, ca, timeouts = TIMEOUTS }: Omit
 }
 
 /** Delivers the effects of `outgoing-mail.ts`. */
-export function createSmtpDelivery({ limit, ...options }: SmtpOptions): EffectHandler {
+export function createSmtpDelivery({ limits, ...options }: SmtpOptions): EffectHandler {
   const client = createSmtpClient(options);
   return {
     async deliver({ id, target, payload, createdAt }, signal) {
-      const { subject, text } = payload as MailPayload;
-      const key = String(target).toLowerCase();
-      const decision = await limit?.take(key);
+      const { cause, ...words } = payload as MailPayload;
+      const decision = limits && (await takeMail(limits, { recipient: String(target), cause }));
       if (decision?.allowed === false) {
-        return { kind: 'delayed', seconds: decision.retryAfter, reason: 'too many messages to this recipient' };
+        return { kind: 'delayed', seconds: decision.retryAfter, reason: decision.reason };
       }
-      const answer = await client.send({ id, to: target, subject, text, date: createdAt }, signal);
+      const answer = await client.send({ id, to: target, ...words, date: createdAt }, signal);
       if (answer.kind === 'delivered') return { kind: 'delivered' };
-      await limit?.giveBack(key);
+      await decision?.giveBack();
       return answer;
     },
   };

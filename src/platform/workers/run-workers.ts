@@ -1,4 +1,4 @@
-import { metricsListener } from '../http/metrics-server.ts';
+import { METRICS_PORT, metricsListener } from '../http/metrics-server.ts';
 import { createHttpServer } from '../http/server.ts';
 import { explainFailure } from '../run-service.ts';
 import type { SecretText } from '../secret-text.ts';
@@ -11,6 +11,8 @@ export interface RunWorkersOptions {
   script: string;
   /** Milliseconds that a worker may take to end. */
   stopPatience: number;
+  /** Milliseconds for a worker to get ready, the first one excepted. Longer, and it is killed. */
+  startPatience?: number;
   /** Milliseconds for a worker to say that it is there; one that does not for six times that is killed. */
   answered?: number;
   metrics?: { host: string; port: number; token?: SecretText };
@@ -20,9 +22,9 @@ export interface RunWorkersOptions {
  * The life of the process above the workers: starts them, tells what they tell, replaces those that end, answers for all of them
  * where figures are read, and waits for them when it is stopped. SIGHUP replaces them one by one.
  */
-export async function runWorkers({ count, script, stopPatience, answered, metrics }: RunWorkersOptions): Promise<void> {
+export async function runWorkers({ metrics, ...options }: RunWorkersOptions): Promise<void> {
   const warn = (text: string) => void process.stderr.write(`${text}\n`);
-  const supervisor = createSupervisor({ count, script, stopPatience, answered, warn });
+  const supervisor = createSupervisor({ ...options, warn });
   let isStopping = false;
   // Before the first worker starts: nobody else would end it.
   const stop = () => {
@@ -55,5 +57,6 @@ async function serveFigures(
   supervisor: Supervisor,
 ): Promise<void> {
   const metrics = await createMetricsOfWorkers(supervisor);
-  await createHttpServer(metricsListener({ metrics, ...(token && { token }) })).listen({ host, port });
+  const server = createHttpServer(metricsListener({ metrics, ...(token && { token }) }));
+  await server.listen({ host, port, portVariable: METRICS_PORT });
 }

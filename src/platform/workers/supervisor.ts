@@ -10,6 +10,8 @@ const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 10_000;
 /** Starts that failed, one after the other, while nobody answers. */
 const HOPELESS = 5;
+/** Milliseconds for a worker to get ready, the first one excepted, which may have a large database to migrate. */
+const START_PATIENCE = 120_000;
 
 export interface SupervisorOptions {
   count: number;
@@ -17,6 +19,8 @@ export interface SupervisorOptions {
   script: string;
   /** Milliseconds for a worker to end. */
   stopPatience: number;
+  /** Milliseconds for a worker to get ready, the first one excepted. Longer, and it is killed. */
+  startPatience?: number;
   /** Milliseconds for a worker to say that it is there. */
   answered?: number;
   warn(text: string): void;
@@ -27,7 +31,10 @@ export interface Supervisor {
   start(): Promise<string>;
   /** Rejects when there is no hope left. */
   hopeless: Promise<never>;
-  /** Puts new processes in the place of the old ones, one by one: each goes when its successor answers. Asked meanwhile, it goes round again. */
+  /**
+   * Puts new processes in the place of the old ones, one by one: each goes when its successor answers, and stays where that does not
+   * get ready. Asked meanwhile, it goes round again.
+   */
   replaceAll(): Promise<void>;
   /** The highest exit code. */
   stop(): Promise<number>;
@@ -38,7 +45,8 @@ export interface Supervisor {
 }
 
 /** Keeps a number of processes running that share one port, by round robin. */
-export function createSupervisor({ count, script, stopPatience, answered, warn }: SupervisorOptions): Supervisor {
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { count, script, stopPatience, startPatience = START_PATIENCE, answered, warn } = options;
   const places: (RunningWorker | undefined)[] = Array.from({ length: count });
   const leaving = new Set<RunningWorker>();
   let last: WorkerFigures[] = [];
@@ -73,10 +81,22 @@ export function createSupervisor({ count, script, stopPatience, answered, warn }
     return worker;
   }
 
+  /** As `launch`, for one that has nothing to prepare: what does not get ready would be waited for for ever. */
+  function launchSoon(): RunningWorker {
+    const worker = launch();
+    const impatience = setTimeout(() => {
+      warn(`Error: worker ${worker.pid} was not ready within ${startPatience / 1000} s and is killed.`);
+      worker.kill();
+    }, startPatience);
+    const calm = () => clearTimeout(impatience);
+    worker.ready.then(calm, calm);
+    return worker;
+  }
+
   /** A place is never empty for long. */
   async function keep(place: number): Promise<void> {
     while (!isStopping()) {
-      places[place] ??= launch();
+      places[place] ??= launchSoon();
       const worker = places[place];
       const { how, served } = await worker.ended;
       if (isStopping()) return;
@@ -105,13 +125,13 @@ export function createSupervisor({ count, script, stopPatience, answered, warn }
   }
 
   async function replaceOne(place: number): Promise<boolean> {
-    const successor = launch();
+    const successor = launchSoon();
     leaving.add(successor);
     try {
       await successor.ready;
     } catch (error) {
       if (!isStopping()) {
-        warn(`A new worker did not start (${(error as Error).message}): the rest are left as they are.`);
+        warn(`Error: a new worker did not start (${(error as Error).message}): the old ones are left as they are.`);
       }
       return false;
     } finally {

@@ -1,10 +1,15 @@
-// Stands in for the compiler.
+// Stands in for the bundler.
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-appendFileSync(process.env.CALLS, 'compile\n');
-const output = process.argv[process.argv.indexOf('--outDir') + 1];
-mkdirSync(output, { recursive: true });
-writeFileSync(join(output, 'main.js'), 'half');
-if (process.env.COMPILER_DIES) process.kill(process.pid, 'SIGKILL');
-writeFileSync(join(output, 'main.js'), 'whole');
+export async function rolldown() {
+  return { write, close: async () => {} };
+}
+
+async function write({ dir }) {
+  appendFileSync(process.env.CALLS, 'compile\n');
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, 'main.js'), 'half');
+  if (process.env.COMPILER_DIES) process.kill(process.pid, 'SIGKILL');
+  writeFileSync(join(dir, 'main.js'), 'whole');
+}

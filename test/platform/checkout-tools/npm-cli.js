@@ -1,4 +1,4 @@
-// Stands in for npm: writes down how it was called and "installs" the other two tools.
+// Stands in for npm: writes down how it was called and "installs" the other tools.
 import { appendFileSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -8,7 +8,9 @@ rmSync('node_modules', { recursive: true, force: true });
 if (process.env.NPM_DIES === 'at first') process.kill(process.pid, 'SIGKILL');
 install('prisma/build/index.js', 'generate.js');
 if (process.env.NPM_DIES === 'half-way') process.kill(process.pid, 'SIGKILL');
-install('typescript/bin/tsc', 'compile.js');
+install('typescript/bin/tsc', 'npm-cli.js');
+install('rolldown/index.js', 'compile.js');
+writeFileSync('node_modules/rolldown/package.json', '{ "type": "module", "main": "index.js" }');
 writeFileSync('node_modules/package.json', '{ "type": "module" }');
 if (args[1] === '--include=dev') install('jest/package.json', 'npm-cli.js');
 

@@ -28,9 +28,10 @@ let finished: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'daemun-embedded-'));
   finished = join(folder, 'finished');
-  const database = await open(finished);
-  await database.pool.query('CREATE TABLE probe AS SELECT generate_series(1, 100) AS i');
-  await database.close();
+  await (await open(finished)).close();
+  const asOwner = await openDatabase({ kind: 'embedded', directory: finished });
+  await asOwner.pool.query('CREATE TABLE probe AS SELECT generate_series(1, 100) AS i');
+  await asOwner.close();
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -64,6 +65,21 @@ test('what was written is there after reopening, and the folder is for its owner
   await database.close();
   expect(rows).toEqual([{ n: 100 }]);
   expect(statSync(finished).mode & 0o777).toBe(0o700);
+});
+
+test('the service works as a role above no rule, which cannot change tables, also on a connection that is made anew', async () => {
+  const database = await open(copy('role'));
+  const role = `SELECT current_user AS name, rolsuper OR rolbypassrls AS above FROM pg_roles WHERE rolname = current_user`;
+  expect((await database.pool.query(role)).rows).toEqual([{ name: 'daemun_app', above: false }]);
+  await expect(database.pool.query('CREATE TABLE x ()')).rejects.toMatchObject({ code: '42501' });
+  await expect(database.pool.query('DELETE FROM audit_events')).rejects.toMatchObject({ code: '42501' });
+  const client = await database.pool.connect();
+  client.release(true);
+  expect((await database.pool.query(role)).rows).toEqual([{ name: 'daemun_app', above: false }]);
+  // What nobody else does there.
+  await database.pool.query('CHECKPOINT');
+  await database.pool.query('VACUUM (ANALYZE)');
+  await database.close();
 });
 
 test('the PostgreSQL inside is the major that the folder check expects', async () => {

@@ -75,26 +75,41 @@ async function migrated(appRole: string): Promise<void> {
   });
 }
 
-describe('in production, a role that stands above the rules is refused', () => {
+describe('a role that stands above row-level security is refused, in production and elsewhere', () => {
   test.each([
-    [
-      'a superuser',
-      'SUPERUSER',
-      /a superuser, which is refused in production\. Create a role .*daemun migrate --grant-to/,
-    ],
-    ['one with BYPASSRLS', 'BYPASSRLS', /with BYPASSRLS/],
+    ['a superuser', 'SUPERUSER', /a superuser: row-level security would not bind the service\. Create a role /],
+    ['one with BYPASSRLS', 'BYPASSRLS', /with BYPASSRLS: row-level security/],
   ])('%s', async (_what, attributes, message) => {
     const role = await createRole(attributes);
     await migrated(role);
-    await expect(open(role)).rejects.toMatchObject({ forOperator: true, message: expect.stringMatching(message) });
-    await (await open(role, { production: false })).close();
+    for (const [production, advice] of [
+      [true, /daemun migrate --grant-to/],
+      [false, /ALTER DATABASE … OWNER TO/],
+    ] as const) {
+      const refusal = open(role, { production });
+      await expect(refusal).rejects.toMatchObject({ forOperator: true, message: expect.stringMatching(message) });
+      await expect(refusal).rejects.toThrow(advice);
+    }
   });
 
-  test('the owner of a table', async () => {
+  test('one that could become such a role by SET ROLE', async () => {
+    const above = await createRole('BYPASSRLS');
+    const between = await createRole(`IN ROLE ${above}`);
+    const role = await createRole(`NOINHERIT IN ROLE ${between}`);
+    await migrated(role);
+    for (const production of [true, false]) {
+      await expect(open(role, { production })).rejects.toThrow(`a member of the role "${above}" with BYPASSRLS`);
+    }
+  });
+});
+
+describe('in production, a role that could change the rules is refused', () => {
+  test('the owner of a table, who is welcome elsewhere', async () => {
     const role = await createRole();
     await migrated(role);
     await asOwner((pool) => pool.query(`ALTER TABLE users OWNER TO ${role}`));
     await expect(open(role)).rejects.toThrow(/an owner of the table "users"/);
+    await (await open(role, { production: false })).close();
     await asOwner((pool) => pool.query('ALTER TABLE users OWNER TO postgres'));
   });
 
@@ -171,7 +186,9 @@ describe('a safe role', () => {
 });
 
 test('five services that start at once on an empty database migrate it once', async () => {
-  const opened = await Promise.all(Array.from({ length: 5 }, () => open(undefined, { production: false })));
+  const owner = await createRole();
+  await administrator.query(`ALTER DATABASE ${database} OWNER TO ${owner}`);
+  const opened = await Promise.all(Array.from({ length: 5 }, () => open(owner, { production: false })));
   const { rows } = await opened[0]!.pool.query(
     'SELECT migration_name, count(*)::int AS n FROM _prisma_migrations GROUP BY 1',
   );

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
-import { askHost, freePort, killAll, start, stop } from '../service-process.ts';
+import { freePort } from '../../support/free-port.ts';
+import { askHost, killAll, start, stop } from '../service-process.ts';
 
 jest.setTimeout(120_000);
 
@@ -27,7 +28,7 @@ beforeEach(async () => {
     NODE_ENV: 'production',
     ISSUER: 'https://id.example.com',
     HOST: '127.0.0.1',
-    PORT: await freePort(),
+    PORT: String(await freePort()),
     KEY_ENCRYPTION_KEY: Buffer.alloc(32, 5).toString('base64'),
     SMTP_URL: 'smtps://mail.example.com',
     MAIL_FROM: 'no-reply@example.com',
@@ -45,7 +46,7 @@ test('a role above the rules is refused, and nothing is made', async () => {
     DATABASE_URL: server.href.replace(/\/\w+$/, `/${database}`),
   }).ended;
   expect([code, out]).toEqual([1, '']);
-  expect(error).toMatch(/a superuser, which is refused in production\. Create a role/);
+  expect(error).toMatch(/a superuser: row-level security would not bind the service\. Create a role/);
   expect(error.trim().split('\n')).toHaveLength(1);
 });
 

@@ -5,7 +5,10 @@ const [directory, round] = process.argv.slice(2) as [string, string];
 process.stdout.write('opening\n');
 const { pool } = await openPreparedDatabase({ location: { kind: 'embedded', directory }, production: false });
 process.stdout.write('open\n');
-await pool.query('CREATE TABLE IF NOT EXISTS kept (round int, number int, filler text)');
+// The service itself may not make tables.
+await pool.query(
+  'RESET ROLE; CREATE TABLE IF NOT EXISTS kept (round int, number int, filler text); SET ROLE daemun_app',
+);
 process.stdout.write('writing\n');
 for (let number = 1; ; number++) {
   await pool.query('INSERT INTO kept VALUES ($1, $2, $3)', [Number(round), number, 'x'.repeat(number % 2000)]);

@@ -63,7 +63,7 @@ describe('host', () => {
   ])('S-169 %j is answered with 421 and told where to go', async (name) => {
     const { status, body } = await ask('/state', { host: name });
     expect(status).toBe(421);
-    expect(JSON.parse(body)).toMatchObject({ code: 'misdirected', title: expect.stringContaining(issuer) });
+    expect(JSON.parse(body)).toMatchObject({ code: 'misdirected', detail: expect.stringContaining(issuer) });
     if (name) expect(body).not.toContain(`"${name}"`);
   });
 

@@ -51,9 +51,12 @@ async function answerTo(error: unknown, accept = '*/*') {
 
 test.each([
   ['bad_request', appErrors.badRequest('email', 'No.'), 400],
+  ['ambiguous_credentials', appErrors.ambiguousCredentials(), 400],
   ['interaction_expired', appErrors.interactionExpired(), 400],
   ['unauthorized', appErrors.unauthorized(), 401],
   ['forbidden', appErrors.forbidden(), 403],
+  ['insufficient_scope', appErrors.insufficientScope(), 403],
+  ['fresh_sign_in_required', appErrors.freshSignInRequired(300), 403],
   ['cross_site_request', appErrors.crossSiteRequest('why'), 403],
   ['not_found', appErrors.notFound(), 404],
   ['method_not_allowed', appErrors.methodNotAllowed(), 405],
@@ -72,7 +75,8 @@ test.each([
   expect(JSON.parse(answer.body)).toMatchObject({
     code,
     status,
-    title: error.publicText,
+    title: appErrors.errorKinds[error.code].text,
+    ...(error.publicText !== appErrors.errorKinds[error.code].text && { detail: error.publicText }),
     request_id: answer.headers['x-request-id'],
   });
 });

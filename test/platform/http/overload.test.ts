@@ -98,14 +98,14 @@ test('thousands at once are each answered, by 200 or 503, and the next one is se
   agent.destroy();
 });
 
-test('who sends its body slowly takes no place', async () => {
+test.each(['POST', 'PATCH'])('who sends its body slowly takes no place: %s', async (method) => {
   await serve({}, (req, res) => {
     req.resume();
     req.on('end', () => res.end('served'));
   });
   const sockets = Array.from({ length: 40 }, () => connect(port, '127.0.0.1'));
   for (const socket of sockets) {
-    socket.write('POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345');
+    socket.write(`${method} /token HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345`);
     socket.on('error', () => {});
   }
   await until(async () => (await text()).includes('daemun_requests_in_progress 40'));

@@ -1,4 +1,4 @@
-import { type OutgoingHttpHeaders, request as send } from 'node:http';
+import { type Agent, type OutgoingHttpHeaders, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa, { type Middleware } from 'koa';
 
@@ -51,4 +51,19 @@ export async function serve(...middleware: Middleware[]): Promise<RunningServer>
         server.closeAllConnections();
       }),
   };
+}
+
+/** The body of an answer, by a connection of this agent. */
+export function get(port: number, path: string, agent: Agent): Promise<string> {
+  return new Promise((resolve, reject) => {
+    send({ port, path, agent }, (response) => {
+      let body = '';
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve(body));
+    })
+      .on('error', reject)
+      .end();
+  });
 }

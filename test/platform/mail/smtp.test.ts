@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import type { MailLimits } from '../../../src/platform/mail/mail-limits.ts';
 import { createSmtpDelivery, type SmtpOptions, type SmtpServer } from '../../../src/platform/mail/smtp.ts';
 import type { DeliveryOutcome, Effect } from '../../../src/platform/outbox/effect.ts';
 import { createRateLimiter } from '../../../src/platform/rate-limiter.ts';
@@ -265,10 +266,35 @@ describe('S-146 one message has one recipient and the headers that we give it', 
   });
 });
 
+test('the text comes with the same words as HTML, in their language', async () => {
+  const server = await serve();
+  const payload = {
+    subject: '<b>Gate</b> & 대문',
+    text: '안녕하세요.\n\nhttps://id.example.com/a?b=c&d=e\n\n둘째 문단',
+    language: 'ko',
+  };
+  expect(await send(mailServerAt(server.port), effect({ payload }))).toEqual({ kind: 'delivered' });
+  const [message] = server.arrived;
+  // RFC 2046 5.1.4: the plainest first.
+  expect(message!.types).toEqual(['text/plain', 'text/html']);
+  expect(message!.text.replaceAll('\r\n', '\n').trim()).toBe(payload.text);
+  expect(message!.html).toContain('<html lang="ko">');
+  expect(message!.html).toContain('&lt;b&gt;Gate&lt;/b&gt; &amp; 대문</h1>');
+  expect(message!.html).toContain('<a href="https://id.example.com/a?b=c&amp;d=e">');
+});
+
+const plenty = () => createRateLimiter({ points: 1_000, seconds: 60 });
+const limitsWith = (more: Partial<MailLimits>): MailLimits => ({
+  ...{ recipient: plenty(), account: plenty(), source: plenty(), all: plenty() },
+  // None, unless a test is about them.
+  first: createRateLimiter({ points: 0, seconds: 60 }),
+  ...more,
+});
+
 test('S-149 what is over the limit of its recipient is put off, others are not, and what failed does not count', async () => {
   const server = await serve();
-  const limit = createRateLimiter({ points: 2, seconds: 60 });
-  const deliver = (target: string) => send(mailServerAt(server.port), effect({ target }), { limit });
+  const limits = limitsWith({ recipient: createRateLimiter({ points: 2, seconds: 60 }) });
+  const deliver = (target: string) => send(mailServerAt(server.port), effect({ target }), { limits });
   server.onRecipient = () => {
     throw answer(450, 'later');
   };
@@ -281,4 +307,70 @@ test('S-149 what is over the limit of its recipient is put off, others are not, 
   expect((outcome as { seconds: number }).seconds).toBeGreaterThan(0);
   expect((await deliver('eve@example.com')).kind).toBe('delivered');
   expect(server.arrived).toHaveLength(3);
+});
+
+describe('S-149 mail that one person, one address or all together cause', () => {
+  const few = () => createRateLimiter({ points: 2, seconds: 60 });
+  let people = 0;
+
+  async function outcomes(limits: MailLimits, causes: (object | undefined)[]): Promise<string[]> {
+    const server = await serve();
+    const kinds: string[] = [];
+    for (const cause of causes) {
+      const payload = { subject: 'Hello', text: 'Hello', ...(cause && { cause }) };
+      const what = effect({ target: `person-${++people}@example.com`, payload });
+      kinds.push((await send(mailServerAt(server.port), what, { limits })).kind);
+    }
+    expect(server.arrived).toHaveLength(kinds.filter((kind) => kind === 'delivered').length);
+    return kinds;
+  }
+
+  test.each([
+    ['account', { account: 'ada' }, { account: 'eve' }],
+    ['source', { source: '192.0.2.1' }, { source: '192.0.2.2' }],
+  ])(
+    'is put off over the limit of its %s, however many people it goes to; that of others is not',
+    async (limit, cause, other) => {
+      const kinds = await outcomes(limitsWith({ [limit]: few() }), [cause, cause, cause, other, undefined]);
+      expect(kinds).toEqual(['delivered', 'delivered', 'delayed', 'delivered', 'delivered']);
+    },
+  );
+
+  test('is put off over the limit of all, whoever it is for', async () => {
+    const causes = [{ account: 'a' }, { source: 'b' }, { account: 'c' }, undefined];
+    expect(await outcomes(limitsWith({ all: few() }), causes)).toEqual([
+      'delivered',
+      'delivered',
+      'delayed',
+      'delayed',
+    ]);
+  });
+
+  test('S-147 reaches each person it is the first to, however much else came from the same address', async () => {
+    const server = await serve();
+    const limits = limitsWith({ source: few(), first: createRateLimiter({ points: 1, seconds: 60 }) });
+    const deliver = async (target: string) => {
+      const payload = { subject: 'Hello', text: 'Hello', cause: { source: '192.0.2.1' } };
+      return (await send(mailServerAt(server.port), effect({ target, payload }), { limits })).kind;
+    };
+    const noise = [];
+    for (let count = 0; count < 5; count++) noise.push(await deliver('eve@example.com'));
+    expect(noise).toEqual(['delivered', 'delivered', 'delivered', 'delayed', 'delayed']);
+    server.onRecipient = () => {
+      throw answer(450, 'later');
+    };
+    // What failed was not the first.
+    expect(await deliver('ada@example.com')).toBe('failed');
+    server.onRecipient = () => {};
+    expect(await deliver('Ada@example.com')).toBe('delivered');
+    expect(await deliver('ada@example.com')).toBe('delayed');
+  });
+
+  test('does not count where it was put off by another limit', async () => {
+    const ada = { account: 'ada', source: '192.0.2.1' };
+    const limits = limitsWith({ account: few(), source: createRateLimiter({ points: 3, seconds: 60 }) });
+    // The two that were put off took nothing from their address.
+    const kinds = await outcomes(limits, [ada, ada, ada, ada, { ...ada, account: 'eve' }]);
+    expect(kinds).toEqual(['delivered', 'delivered', 'delayed', 'delayed', 'delivered']);
+  });
 });

@@ -15,7 +15,12 @@ const smtp = createSmtpDelivery({ server: mailServerAt(Number(port)), from: { ad
 const { outbox } = startNode(database, { [MAIL]: smtp }, { lease: 2, deadline: 1_500 });
 const mail = createOutgoingMail({ outbox });
 for (let number = 0; number < Number(messages); number++) {
-  const message = { recipient: `person${number}@example.com`, subject: 'Hello', text: `Message ${number}` };
+  const message = {
+    recipient: `person${number}@example.com`,
+    subject: 'Hello',
+    language: 'en',
+    text: `Message ${number}`,
+  };
   await database.prisma.$transaction((tx) => mail.send(tx, message));
   process.stdout.write(`committed ${number}\n`);
 }

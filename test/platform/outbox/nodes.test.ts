@@ -26,7 +26,12 @@ const messageIds = () => server.arrived.map(({ headers }) => headers['message-id
 async function send(node: OutboxNode, numbers: number[]): Promise<void> {
   const mail = createOutgoingMail(node);
   for (const number of numbers) {
-    const message = { recipient: `person${number}@example.com`, subject: 'Hello', text: String(number) };
+    const message = {
+      recipient: `person${number}@example.com`,
+      subject: 'Hello',
+      language: 'en',
+      text: String(number),
+    };
     await database.prisma.$transaction((tx) => mail.send(tx, message));
   }
 }

@@ -9,7 +9,13 @@ export const AUDIENCE = 'https://api.example';
 /** The API on a free port, with a provider that it trusts. */
 export async function startApi(limits?: ApiOptions['limits']) {
   const provider = await createProvider(AUDIENCE);
-  const api = createApi({ issuer: ISSUER, audience: AUDIENCE, fetch: provider.fetch, ...(limits && { limits }) });
+  const api = createApi({
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    apiKeys: { clientId: 'sample-api', clientSecret: 'secret' },
+    fetch: provider.fetch,
+    ...(limits && { limits }),
+  });
   const failures: unknown[] = [];
   api.on('error', (error) => failures.push(error));
   const server = createServer(api.callback()).listen(0, '127.0.0.1');

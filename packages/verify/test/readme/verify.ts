@@ -8,9 +8,9 @@ const verifier = createVerifier({
 export async function whoSent(token: string): Promise<string> {
   try {
     const caller = await verifier.verify(token, { scopes: ['read'] });
-    return `${caller.subject} by way of ${caller.clientId}`;
+    return `${caller.subject} by way of ${caller.clientId ?? 'an API key'}`;
   } catch (error) {
-    const { cause } = error as VerifyError; // expired | signature | malformed | audience | issuer | scope
+    const { cause } = error as VerifyError; // expired | signature | malformed | audience | issuer | inactive | scope
     return `nobody we trust: ${cause}`;
   }
 }

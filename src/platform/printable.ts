@@ -20,6 +20,11 @@ export function printable<T>(value: T): T {
   ) as T;
 }
 
+/** The whole text as one line, for a terminal: nobody steers it, nor writes a line of their own. */
+export function oneLine(text: string): string {
+  return text.replace(/[ \t]*[\r\n]+[ \t]*/g, ' ').replace(UNPRINTABLE, '\u{fffd}');
+}
+
 function shorten(text: string): string {
   return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }
