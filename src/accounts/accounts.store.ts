@@ -103,6 +103,17 @@ export async function readStoredAccount(tx: Transaction, id: string): Promise<St
   return user ? { ...accountOfUser(user), accessGeneration: user.accessGeneration } : undefined;
 }
 
+/** Those who may be asked to look after something, the oldest first. */
+export async function readAdministrators(tx: Transaction, limit: number): Promise<Account[]> {
+  const users = await tx.user.findMany({
+    where: { isAdministrator: true, state: 'active' },
+    include: withPrimaryAddress,
+    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+    take: limit,
+  });
+  return users.map(accountOfUser);
+}
+
 /** Oldest first, without the deleted. `after` is the id of the last one seen; ids of people stay for ever. */
 export async function readAccounts(
   tx: Transaction,

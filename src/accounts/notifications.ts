@@ -14,7 +14,9 @@ export type Notice =
   | 'api_key_created'
   | 'api_key_rotated'
   | 'api_key_revoked'
-  | 'api_key_found';
+  | 'api_key_found'
+  /** Of one that belongs to no person. */
+  | 'service_api_key_found';
 
 /** `provider`: the name that people know it by. `apiKey`: its name and the ends of its value; `foundAt`: where somebody came across it. */
 export interface About {
@@ -74,6 +76,13 @@ const english = (service: string, { provider = '', apiKey = '', foundAt }: About
       'It was revoked at once and does not work any more. Look at what it was used for, and make a new one if you need it.',
     ].join('\n\n'),
   },
+  service_api_key_found: {
+    subject: `An API key of a service at ${service} was found elsewhere and revoked`,
+    text: [
+      `The API key ${apiKey} of a service account of ${service}, or of ${service} itself, was reported as found where it should not be${foundAt ? `: ${foundAt}` : '.'}`,
+      'It was revoked at once: what used it does not work any more. You are told as an administrator. Look at what it was used for, and give that service a new one.',
+    ].join('\n\n'),
+  },
 });
 
 const korean = (service: string, { provider = '', apiKey = '', foundAt }: About): Words => ({
@@ -118,6 +127,13 @@ const korean = (service: string, { provider = '', apiKey = '', foundAt }: About)
     text: [
       `${service} 계정의 API 키 ${apiKey}이(가) 있어서는 안 될 곳에서 발견되었다는 신고가 있었습니다${foundAt ? `: ${foundAt}` : '.'}`,
       '키는 즉시 폐기되어 더 이상 사용할 수 없습니다. 이 키가 어디에 쓰였는지 확인하고, 필요하면 새 키를 만들어 주세요.',
+    ].join('\n\n'),
+  },
+  service_api_key_found: {
+    subject: `${service} 서비스의 API 키가 외부에서 발견되어 폐기되었습니다`,
+    text: [
+      `${service} 서비스 계정 또는 시스템의 API 키 ${apiKey}이(가) 있어서는 안 될 곳에서 발견되었다는 신고가 있었습니다${foundAt ? `: ${foundAt}` : '.'}`,
+      '키는 즉시 폐기되어 이 키를 쓰던 프로그램은 더 이상 동작하지 않습니다. 관리자이므로 알려 드립니다. 어디에 쓰였는지 확인하고 새 키로 바꿔 주세요.',
     ].join('\n\n'),
   },
 });

@@ -1,5 +1,4 @@
-import { readAccount } from '../accounts/accounts.store.ts';
-import type { Notice, Notify } from '../accounts/notifications.ts';
+import type { Notify } from '../accounts/notifications.ts';
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Problem } from '../clients/problem.ts';
 import type { Database } from '../platform/database/database.ts';
@@ -38,12 +37,12 @@ import {
   readApiKeys,
   retireApiKey,
   revokeApiKey,
-  type Transaction,
   updateApiKey,
 } from './api-keys.store.ts';
 import { expiryOf, expiryOfChanged, expiryOfSuccessor, type LifetimePolicy } from './expiry.ts';
 import { createRevokeByValue, type RevokeByValue } from './revoke-by-value.ts';
 import type { Rights } from './rights.ts';
+import { createTelling } from './telling.ts';
 import { createTransactions } from './transactions.ts';
 
 export type Refused = { kind: 'refused'; problems: Problem[] };
@@ -106,15 +105,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const { database, audit, notify, rights, settle, prefix, perOwner } = options;
   const { reading, changing } = createTransactions(database);
 
-  async function tell(tx: Transaction, notice: Notice, key: ApiKey, foundAt?: string): Promise<void> {
-    if (key.owner.kind !== 'user') return;
-    const account = await readAccount(tx, key.owner.id);
-    if (account?.state !== 'active') return;
-    await notify(tx, account, notice, {
-      apiKey: `${key.name} (${key.prefix}…${key.hint})`,
-      ...(foundAt && { foundAt }),
-    });
-  }
+  const tell = createTelling(notify);
 
   return {
     async create(owner, input, acting, by) {
@@ -146,7 +137,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
           createdBy: creatorOf(acting, by),
         });
         await audit.in(tx).apiKeyCreated({ ...aboutKey(apiKey), access: apiKey.access }, by);
-        await tell(tx, 'api_key_created', apiKey);
+        await tell(tx, 'api_key_created', apiKey, { by });
         return { kind: 'created', apiKey, value };
       });
     },
@@ -254,7 +245,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
           };
           const apiKey = await insertApiKey(tx, { ...same, ...made }, successor);
           await audit.in(tx).apiKeyRotated({ ...aboutKey(apiKey), replaces: id, overlapSeconds }, by);
-          await tell(tx, 'api_key_rotated', apiKey);
+          await tell(tx, 'api_key_rotated', apiKey, { by });
           return { kind: 'rotated', apiKey, value, replaced: retired.apiKey, digest: retired.digest };
         },
       );
@@ -273,7 +264,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
         if (!revoked) return { kind: 'unchanged' as const, digest: before.digest };
         await audit.in(tx).apiKeyRevoked({ ...aboutKey(revoked.apiKey), ...(reason && { reason }) }, by);
         // Whoever did it themselves knows.
-        if (acting.as !== 'owner') await tell(tx, 'api_key_revoked', revoked.apiKey);
+        if (acting.as !== 'owner') await tell(tx, 'api_key_revoked', revoked.apiKey, { by });
         return { kind: 'done' as const, digest: before.digest };
       });
       if (!outcome) return 'not_found';

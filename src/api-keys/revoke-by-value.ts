@@ -1,11 +1,10 @@
-import type { Notice } from '../accounts/notifications.ts';
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { aboutKey } from './acting.ts';
-import type { ApiKey } from './api-key.ts';
 import { createApiKeyParser, digestOfApiKey } from './api-key-value.ts';
 import { revokeApiKeyByDigest, type Transaction } from './api-keys.store.ts';
 import { createApiKeyFinder } from './find-api-key.store.ts';
+import type { Tell } from './telling.ts';
 import { createTransactions } from './transactions.ts';
 
 export type RevokeByValue = (
@@ -19,7 +18,7 @@ export interface RevokeByValueOptions {
   audit: Pick<Audit, 'in'>;
   prefix: string;
   settle(digest: string): Promise<void>;
-  tell(tx: Transaction, notice: Notice, key: ApiKey, foundAt?: string): Promise<void>;
+  tell: Tell;
 }
 
 /**
@@ -43,7 +42,7 @@ export function createRevokeByValue(options: RevokeByValueOptions): RevokeByValu
       if (!revoked) return 'unchanged';
       const { apiKey } = revoked;
       await audit.in(tx).apiKeyRevoked({ ...aboutKey(apiKey), reason, ...(foundAt && { foundAt }) }, by);
-      await tell(tx, 'api_key_found', apiKey, foundAt);
+      await tell(tx, 'api_key_found', apiKey, { by, ...(foundAt && { foundAt }) });
       return 'done';
     };
     const outcome = known && !known.isRevoked ? await changing({ role: 'caretaker' }, revoke) : undefined;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { Acting } from '../../src/api-keys/api-key.ts';
+import type { Acting, Owner } from '../../src/api-keys/api-key.ts';
 import { generateApiKeyValue } from '../../src/api-keys/api-key-value.ts';
 import { createApiKeysCleanUp } from '../../src/api-keys/upkeep.store.ts';
 import { workAs } from '../../src/platform/database/as-subject.ts';
@@ -36,6 +36,13 @@ const create = (input: object, acting = actingFor(alice), of = owner()) =>
   node.apiKeys.create(of, { name: 'Key', access: { [NOTES]: ['read'] }, ...input } as never, acting, BY);
 const subjects = async () =>
   (await node.mailbox.list()).filter(({ recipient }) => recipient === mail).map(({ subject }) => subject);
+
+async function ownerOf(kind: string): Promise<Owner> {
+  if (kind === 'system') return { kind };
+  const made = await node.serviceAccounts.create({ name: 'Nightly', access: { [NOTES]: ['read'] } }, BY);
+  if (made.kind !== 'created') throw new Error(made.kind);
+  return { kind: 'service_account', id: made.serviceAccount.id };
+}
 
 async function makeAdministrator(): Promise<string> {
   return (await createPerson(node, { isAdministrator: true })).id;
@@ -372,6 +379,21 @@ describe('revoking', () => {
       expect(await node.apiKeys.revokeByValue(value, found, {})).toBe('unknown');
     }
   });
+
+  test.each(['service_account', 'system'])(
+    'of a %s: administrators are told, who gave it, and nobody else',
+    async (kind) => {
+      await makeAdministrator();
+      const key = await makeKey(node, await ownerOf(kind));
+      expect(await node.apiKeys.revokeByValue(key.value, { reason: 'found' }, {})).toBe('done');
+      const told = (await node.mailbox.list()).filter(({ text }) => text.includes(`…${key.value.slice(-4)})`));
+      expect(told.length).toBeGreaterThan(0);
+      for (const { recipient, subject } of told) {
+        expect(subject).toBe('An API key of a service at Daemun was found elsewhere and revoked');
+        expect(recipient).not.toBe(mail);
+      }
+    },
+  );
 });
 
 test('when a person is deleted their keys are revoked for good, and nothing that they wrote of them is kept', async () => {

@@ -1,9 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { canonicalAddress, trustedBy } from '../http/client-address.ts';
-import type { NameRoute } from '../http/request-metrics.ts';
+import { type NameRoute, nameMethod } from '../http/request-metrics.ts';
 import type { Tracing } from './tracing.ts';
-
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'OPTIONS']);
 
 export interface TraceRequestsOptions {
   nameRoute: NameRoute;
@@ -28,7 +26,7 @@ export function traceRequests(
     const query = url.indexOf('?');
     const path = query < 0 ? url : url.slice(0, query);
     if (isLeftOut(path)) return listener(req, res);
-    const method = METHODS.has(req.method ?? '') ? req.method! : 'other';
+    const method = nameMethod(req.method);
     const route = nameRoute(path, method) ?? 'other';
     const { traceparent } = headers;
     const request = {

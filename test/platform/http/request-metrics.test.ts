@@ -47,15 +47,19 @@ test('a request is counted by route, method and status, whatever its query; stra
   await send('GET', '/known?code=secret');
   await send('GET', '/known');
   for (let n = 0; n < 20; n++) await send('GET', `/wp-admin-${n}`);
+  await send('DELETE', '/known');
+  await send('PATCH', '/known');
   await send('PROPFIND', '/known');
   await send('MKCOL', '/known');
-  expect(await requestsOnceThereAre(24)).toEqual([
+  expect(await requestsOnceThereAre(26)).toEqual([
+    'daemun_http_requests_total{route="known",method="DELETE",status="200"} 1',
     'daemun_http_requests_total{route="known",method="GET",status="200"} 2',
+    'daemun_http_requests_total{route="known",method="PATCH",status="200"} 1',
     'daemun_http_requests_total{route="known",method="other",status="200"} 2',
     'daemun_http_requests_total{route="other",method="GET",status="404"} 20',
   ]);
   const { text } = await metrics.exposition();
-  expect(text).toContain('daemun_http_request_seconds_count{route="known"} 4');
+  expect(text).toContain('daemun_http_request_seconds_count{route="known"} 6');
   expect(text).toContain('daemun_http_request_seconds_bucket{le="+Inf",route="other"} 20');
 });
 
