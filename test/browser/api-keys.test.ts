@@ -100,7 +100,7 @@ describeInBrowser('API keys', () => {
     expect((await mySessions(tokens.access_token)).status).toBe(200);
 
     await page.click('a >> text="I have copied it"');
-    expect(await page.innerText('.key h2')).toBe('Backup');
+    expect(await page.innerText('.api-key h2')).toBe('Backup');
     await page.click('a:has-text("Revoke")');
     await Promise.all([page.waitForURL('**/account/api-keys'), page.click('button >> text="Revoke key"')]);
     const revokedAt = performance.now();
@@ -129,7 +129,7 @@ describeInBrowser('API keys', () => {
     expect(await page.content()).not.toContain(key);
     // The form before it is empty, and nothing was made a second time.
     await page.goto(`${running.issuer}/account/api-keys`);
-    expect(await page.locator('.key h2 >> text="Copied"').count()).toBe(1);
+    expect(await page.locator('.api-key h2 >> text="Copied"').count()).toBe(1);
     await context.close();
   }, 60_000);
 
@@ -151,7 +151,7 @@ describeInBrowser('API keys', () => {
     await tabTo(page, 'a:has-text("I have copied it")');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/account/api-keys');
-    await page.focus('.key:has-text("By keyboard") a:has-text("Rotate")');
+    await page.focus('.api-key:has-text("By keyboard") a:has-text("Rotate")');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/rotate');
     await tabTo(page, '[name=overlap]:checked');
@@ -164,7 +164,7 @@ describeInBrowser('API keys', () => {
     expect((await asked(running.nodes[0]!, next)).active).toBe(true);
     expect((await asked(running.nodes[0]!, key)).active).toBe(false);
     await page.goto(`${running.issuer}/account/api-keys`);
-    await page.focus('.key:has-text("By keyboard") a:has-text("Revoke")');
+    await page.focus('.api-key:has-text("By keyboard") a:has-text("Revoke")');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/revoke');
     await tabTo(page, 'button[type=submit]');
