@@ -1,5 +1,5 @@
-import { randomInt, timingSafeEqual } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { timingSafeEqual } from 'node:crypto';
+import { hasRightChecksum, randomLetters, withChecksum } from '../platform/base62.ts';
 import { sha256 } from '../platform/sha256.ts';
 
 declare const brand: unique symbol;
@@ -8,23 +8,20 @@ declare const brand: unique symbol;
 export type ClientSecret = string & { readonly [brand]: 'ClientSecret' };
 
 const PREFIX = 'dmn_cs_';
-const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** 43 letters of 62 are 256 bits. */
 const RANDOM_LENGTH = 43;
-const CHECK_LENGTH = 6;
 
 /** What scanners for leaked secrets may look for. */
 export const CLIENT_SECRET_PATTERN = /^dmn_cs_[0-9A-Za-z]{49}$/;
 
 /** `dmn_cs_`, 256 random bits, and a check that catches typing errors and false alarms offline (it is not security). */
 export function generateClientSecret(): ClientSecret {
-  const body = PREFIX + Array.from({ length: RANDOM_LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
-  return (body + checkOf(body)) as ClientSecret;
+  return withChecksum(PREFIX + randomLetters(RANDOM_LENGTH)) as ClientSecret;
 }
 
 /** Recognises the shape and the check; says nothing about whether anybody's secret it is. */
 export function isClientSecret(value: string): value is ClientSecret {
-  return CLIENT_SECRET_PATTERN.test(value) && checkOf(value.slice(0, -CHECK_LENGTH)) === value.slice(-CHECK_LENGTH);
+  return CLIENT_SECRET_PATTERN.test(value) && hasRightChecksum(value);
 }
 
 /** What is stored. 256 random bits need no slow hash. */
@@ -45,14 +42,4 @@ export function matchesClientSecret(presented: string, digests: readonly Buffer[
     if (stored.length === digest.length && timingSafeEqual(stored, digest)) matches = true;
   }
   return matches;
-}
-
-function checkOf(body: string): string {
-  let rest = crc32(body);
-  let check = '';
-  for (let index = 0; index < CHECK_LENGTH; index++) {
-    check = ALPHABET[rest % ALPHABET.length] + check;
-    rest = Math.floor(rest / ALPHABET.length);
-  }
-  return check;
 }

@@ -8,8 +8,8 @@ import {
   generateApiKeyValue,
   hintOfApiKey,
   isApiKeyPrefix,
-  randomLetters,
 } from '../../src/api-keys/api-key-value.ts';
+import { randomLetters } from '../../src/platform/base62.ts';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const parse = createApiKeyParser('sk-');

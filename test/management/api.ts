@@ -4,7 +4,7 @@ import type { Account } from '../../src/accounts/account.ts';
 import type { Access, ApiKey, NewApiKey, Owner } from '../../src/api-keys/api-key.ts';
 import { ownApiIdentifier } from '../../src/api-keys/own-api.ts';
 import { createLogger } from '../../src/platform/logger.ts';
-import { type Browser, createBrowser, type Visit } from '../support/flow-browser.ts';
+import { type Browser, createBrowser, formOf } from '../support/flow-browser.ts';
 import { authorizationRequest, connect } from '../support/flow-client.ts';
 import { startWholeService, type WholeService } from '../support/whole-service.ts';
 import { checkAgainstDocument } from './document.ts';
@@ -190,21 +190,4 @@ export async function startApi(more: Record<string, string> = {}): Promise<Api> 
       return rows;
     },
   };
-}
-
-/** Where the form of a page goes, and what it carries. */
-function formOf({ url, text }: Visit, wanted: RegExp): [action: string, fields: Record<string, string>] {
-  for (const [form, attributes = ''] of text.matchAll(/<form([^>]*)>.*?<\/form>/gs)) {
-    if (!wanted.test(form)) continue;
-    const fields = [...form.matchAll(/<input[^>]*type="hidden"[^>]*>/g)].map(([input]) => [
-      attributeOf(input, 'name')!,
-      attributeOf(input, 'value') ?? '',
-    ]);
-    return [new URL(attributeOf(attributes, 'action') ?? url.href, url).href, Object.fromEntries(fields)];
-  }
-  throw new Error(`no such form at ${url.href}: ${text}`);
-}
-
-function attributeOf(tag: string, name: string): string | undefined {
-  return new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1]?.replaceAll('&amp;', '&');
 }

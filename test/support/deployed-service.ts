@@ -4,7 +4,7 @@ import * as oidc from 'openid-client';
 import { loadConfig } from '../../src/config/load.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { providers } from '../../src/upstreams/registry.ts';
-import { createBrowser, type Visit } from './flow-browser.ts';
+import { createBrowser, formOf, type Visit } from './flow-browser.ts';
 import { authorizationRequest, connect } from './flow-client.ts';
 
 /** Not requested: where a browser would be sent in the end. */
@@ -69,23 +69,6 @@ export async function enterPassword(
 ): Promise<Visit> {
   const [action, fields] = formOf(page, /name="password"/);
   return browser.submit(action, { ...fields, email: PERSON.email, password });
-}
-
-/** Where the form of a page goes, and what it carries. */
-function formOf({ url, text }: Visit, wanted: RegExp): [action: string, fields: Record<string, string>] {
-  for (const [form, attributes = ''] of text.matchAll(/<form([^>]*)>.*?<\/form>/gs)) {
-    if (!wanted.test(form)) continue;
-    const fields = [...form.matchAll(/<input[^>]*type="hidden"[^>]*>/g)].map(([input]) => [
-      attributeOf(input, 'name')!,
-      attributeOf(input, 'value') ?? '',
-    ]);
-    return [new URL(attributeOf(attributes, 'action') ?? url.href, url).href, Object.fromEntries(fields)];
-  }
-  throw new Error(`no such form at ${url.href}: ${text}`);
-}
-
-function attributeOf(tag: string, name: string): string | undefined {
-  return new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1]?.replaceAll('&amp;', '&');
 }
 
 /** The processes that this one started, on Linux. */

@@ -89,3 +89,20 @@ export function createBrowser(origin: string, { headers = {} }: { headers?: Reco
     cookies,
   };
 }
+
+/** Where the form of a page goes, and what it carries. */
+export function formOf({ url, text }: Visit, wanted: RegExp): [action: string, fields: Record<string, string>] {
+  for (const [form, attributes = ''] of text.matchAll(/<form([^>]*)>.*?<\/form>/gs)) {
+    if (!wanted.test(form)) continue;
+    const fields = [...form.matchAll(/<input[^>]*type="hidden"[^>]*>/g)].map(([input]) => [
+      attributeOf(input, 'name')!,
+      attributeOf(input, 'value') ?? '',
+    ]);
+    return [new URL(attributeOf(attributes, 'action') ?? url.href, url).href, Object.fromEntries(fields)];
+  }
+  throw new Error(`no such form at ${url.href}: ${text}`);
+}
+
+function attributeOf(tag: string, name: string): string | undefined {
+  return new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1]?.replaceAll('&amp;', '&');
+}
