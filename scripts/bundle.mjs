@@ -1,5 +1,6 @@
 // Compiles `src/` and the packages that it loads into few files, because a start pays for each file that it opens (decision 0017).
 // `node scripts/bundle.mjs <folder>`; a process of its own, so that whoever builds and then serves keeps none of its memory.
+import { hash } from 'node:crypto';
 import { dirname, join, relative } from 'node:path';
 import { relative as relativeUrl } from 'node:path/posix';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +33,10 @@ const APART = [
   /^supports-color$/,
 ];
 
-const COMPILER = '@prisma/client/runtime/query_compiler_small_bg.postgresql.wasm-base64.mjs';
+/** Prisma's compiler of queries, under a name that is its content's: a process from before an upgrade finds none that is not its own. */
+const { wasm } = await import('@prisma/client/runtime/query_compiler_small_bg.postgresql.wasm-base64.mjs');
+const COMPILER = Buffer.from(wasm, 'base64');
+const COMPILER_NAME = `query-compiler-${hash('sha256', COMPILER).slice(0, 8)}.wasm`;
 
 /**
  * What packages ask of Node that costs more than the answer is worth. Each stands for the same answer; a version of the package in
@@ -57,7 +61,7 @@ const CHEAPER = [
     file: /\/src\/generated\/prisma\/internal\/class\.ts$/,
     from: /const \{ wasm \} = await import\("([^"]*\.wasm-base64\.mjs)"\)\s+return await decodeBase64AsWasm\(wasm\)/,
     to: `const { readFile } = await import('node:fs/promises');
-    return WebAssembly.compile(await readFile(new URL('./query-compiler.wasm', import.meta.url)));`,
+    return WebAssembly.compile(await readFile(new URL('./${COMPILER_NAME}', import.meta.url)));`,
   },
 ];
 
@@ -70,13 +74,8 @@ const makeCheaper = {
     if (changed === code) this.error(`${id} has no ${from} any more: see CHEAPER in scripts/bundle.mjs`);
     return { code: changed, map: null };
   },
-  async buildStart() {
-    const { wasm } = await import(COMPILER);
-    this.emitFile({
-      type: 'asset',
-      fileName: 'generated/prisma/internal/query-compiler.wasm',
-      source: Buffer.from(wasm, 'base64'),
-    });
+  buildStart() {
+    this.emitFile({ type: 'asset', fileName: `generated/prisma/internal/${COMPILER_NAME}`, source: COMPILER });
   },
 };
 

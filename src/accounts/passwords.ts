@@ -18,6 +18,7 @@ export type { PasswordOwner, PasswordProblem } from './password-policy.ts';
 export interface Peppers {
   current: { id: string; key: Buffer };
   byId(id: string): Buffer | undefined;
+  ids(): string[];
 }
 
 /** A wait for whoever asks for a pepper that is not here, in seconds. */
@@ -37,6 +38,8 @@ export interface Passwords extends PasswordPolicy {
   hash(password: string): Promise<StoredPassword>;
   /** Takes a place for one hash; `source` is the address that asks. */
   reserve(source?: string): HashReservation;
+  /** The peppers of passwords that can be compared here. */
+  knownPeppers(): string[];
   /**
    * To be awaited before a try is counted: the pepper may be newer than what this node has read.
    * @throws AppError unavailable, when it is not there either
@@ -137,6 +140,7 @@ export function createPasswords(options: PasswordsOptions): Passwords {
 
     reserve: (source) => queue.reserve(source),
 
+    knownPeppers: () => [UNPEPPERED, ...peppers.ids()],
     knowPepperOf,
 
     async verify({ stored, password, key, place }) {

@@ -47,18 +47,25 @@ export interface Counted {
   device?: Buffer;
 }
 
-export type Try = { kind: 'taken' } | { kind: 'blocked'; limit: 'account' | 'device'; retryAfter: number };
+export interface Blocked {
+  kind: 'blocked';
+  limit: 'account' | 'device';
+  /** Seconds. */
+  retryAfter: number;
+}
 
 export interface SignInThrottle {
-  /** Takes one try before the password is looked at: as a failure, until it proves to be none. S-128 */
-  take(counted: Counted): Promise<Try>;
+  /** How long somebody has to wait whose try was refused. */
+  blocked(counted: Counted): Promise<Blocked>;
   /** Forgets logins that belong to nobody and were quiet for a day; returns how many. */
   forgetStrangers(limit?: number): Promise<number>;
 }
 
+const ACCOUNT = 'account:';
+
 /** Every spelling and every login of one account has the same key. S-129 */
 export function accountKey(userId: string): Buffer {
-  return sha256(`account:${userId}`);
+  return sha256(ACCOUNT + userId);
 }
 
 /** For a login that nobody has. Keyed: people type passwords into the wrong field. */
@@ -68,49 +75,53 @@ export function strangerKey(login: Login, secret: Buffer): Buffer {
     .digest();
 }
 
-/**
- * Counts tries in PostgreSQL, one statement each, so that two hundred at once are two hundred. Logins that belong to nobody are
- * counted by the same statement, so that neither its cost nor its delay tells them apart. S-122, S-128
- */
-export function createSignInThrottle(pool: Pool, policy: ThrottlePolicy = THROTTLE_POLICY): SignInThrottle {
-  const { freeTries, window, firstDelay, longestDelay, quiet, mostFailures, reservedForDevices } = policy;
-  const mostByStrangers = mostFailures - reservedForDevices;
+const seconds = (number: string | number) => `(${number}) * interval '1 second'`;
+const isFree = (table: string) => `(${table}.blocked_until IS NULL OR ${table}.blocked_until <= now())`;
+const mostByStrangers = ({ mostFailures, reservedForDevices }: ThrottlePolicy) => mostFailures - reservedForDevices;
 
-  const seconds = (number: string | number) => `(${number}) * interval '1 second'`;
+/**
+ * Takes one try, before the password is looked at: as a failure, until it proves to be none. Parts of a WITH: `candidate` has one row
+ * with the id of an account, or none, and the digest of a device that it knows; `stranger` is the key of a login that nobody has.
+ * Whether `tried` has a row is the answer. One statement each, so that two hundred at once are two hundred; logins that belong to nobody are counted by the
+ * same one, so that neither its cost nor its delay tells them apart. S-122, S-128
+ */
+export function takeTry(candidate: string, stranger: string, policy: ThrottlePolicy): string {
+  const { freeTries, window, firstDelay, longestDelay, quiet, mostFailures } = policy;
   const blockedAfter = (failures: string) => `CASE WHEN ${failures} >= ${freeTries} THEN now() +
     ${seconds(`LEAST(${longestDelay}, ${firstDelay} * power(2, LEAST(${failures} - ${freeTries}, 20)))`)} END`;
-  const isFree = (table: string) => `(${table}.blocked_until IS NULL OR ${table}.blocked_until <= now())`;
   const recent = `CASE WHEN t.last_failed_at < now() -
     ${seconds(`CASE WHEN t.recent_failures < ${freeTries} THEN ${window} ELSE ${quiet} END`)}
     THEN 1 ELSE t.recent_failures + 1 END`;
-
-  const takeAsStranger = preparedStatement<{ failures: number }>(
-    pool,
-    'throttle.take',
-    `INSERT INTO sign_in_throttles AS t (key, user_id, failures, recent_failures, blocked_until)
-      VALUES ($1, $2::uuid, 1, 1, ${blockedAfter('1')})
+  // Always the device's row before the account's: two statements never wait for each other.
+  return `counted AS (
+      SELECT c.id AS user_id, c.device, coalesce(sha256(convert_to('${ACCOUNT}' || c.id, 'UTF8')), ${stranger}) AS key
+      FROM ${candidate} c),
+    by_device AS (
+      UPDATE known_devices AS d SET failures = d.failures + 1, blocked_until = ${blockedAfter('d.failures + 1')}
+      FROM counted c WHERE d.digest = c.device AND d.user_id = c.user_id AND ${isFree('d')}
+      RETURNING c.key, c.user_id),
+    tried_by_device AS (
+      INSERT INTO sign_in_throttles AS t (key, user_id, failures) SELECT key, user_id, 1 FROM by_device
+      ON CONFLICT (key) DO UPDATE SET failures = t.failures + 1 WHERE t.failures < ${mostFailures}
+      RETURNING 1),
+    tried_by_stranger AS (
+      INSERT INTO sign_in_throttles AS t (key, user_id, failures, recent_failures, blocked_until)
+        SELECT key, user_id, 1, 1, ${blockedAfter('1')} FROM counted WHERE device IS NULL
       ON CONFLICT (key) DO UPDATE SET failures = t.failures + 1, recent_failures = ${recent}, last_failed_at = now(),
         blocked_until = ${blockedAfter(`(${recent})`)}
-      WHERE ${isFree('t')} AND t.failures < ${mostByStrangers}
-      RETURNING failures`,
-  );
-  // Always the device's row before the account's: two statements never wait for each other.
-  const takeAsDevice = preparedStatement<{ failures: number }>(
-    pool,
-    'throttle.take_device',
-    `WITH device AS (
-        UPDATE known_devices AS d SET failures = d.failures + 1, blocked_until = ${blockedAfter('d.failures + 1')}
-        WHERE d.digest = $3 AND d.user_id = $2::uuid AND ${isFree('d')} RETURNING 1)
-      INSERT INTO sign_in_throttles AS t (key, user_id, failures) SELECT $1::bytea, $2::uuid, 1 FROM device
-      ON CONFLICT (key) DO UPDATE SET failures = t.failures + 1 WHERE t.failures < ${mostFailures}
-      RETURNING failures`,
-  );
+      WHERE ${isFree('t')} AND t.failures < ${mostByStrangers(policy)}
+      RETURNING 1),
+    tried AS (SELECT FROM tried_by_device UNION ALL SELECT FROM tried_by_stranger)`;
+}
+
+export function createSignInThrottle(pool: Pool, policy: ThrottlePolicy = THROTTLE_POLICY): SignInThrottle {
+  const { longestDelay, mostFailures } = policy;
   const waitOf = (failures: string, limit: number, table: string) => `SELECT ceil(CASE WHEN ${failures} >= ${limit}
       THEN ${longestDelay} ELSE GREATEST(1, extract(epoch FROM ${table}.blocked_until - now())) END)::int AS wait`;
   const waitAsStranger = preparedStatement<{ wait: number }>(
     pool,
     'throttle.wait',
-    `${waitOf('t.failures', mostByStrangers, 't')} FROM sign_in_throttles t WHERE key = $1`,
+    `${waitOf('t.failures', mostByStrangers(policy), 't')} FROM sign_in_throttles t WHERE key = $1`,
   );
   const waitAsDevice = preparedStatement<{ wait: number }>(
     pool,
@@ -125,28 +136,11 @@ export function createSignInThrottle(pool: Pool, policy: ThrottlePolicy = THROTT
       WHERE user_id IS NULL AND last_failed_at < now() - interval '1 day' LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
   );
 
-  /** Tries of one account stand in line here, so that an attack on it holds one connection of this node and not all of them. */
-  const lines = new Map<string, Promise<unknown>>();
-  function inLine<T>(key: Buffer, act: () => Promise<T>): Promise<T> {
-    const line = key.toString('base64');
-    const turn = (lines.get(line) ?? Promise.resolve()).then(act, act);
-    lines.set(line, turn);
-    const leave = () => {
-      if (lines.get(line) === turn) lines.delete(line);
-    };
-    turn.then(leave, leave);
-    return turn;
-  }
-
-  async function take({ key, userId, device }: Counted): Promise<Try> {
-    const taken = device ? await takeAsDevice([key, userId, device]) : await takeAsStranger([key, userId ?? null]);
-    if (taken.length > 0) return { kind: 'taken' };
-    const [row] = device ? await waitAsDevice([key, device, userId]) : await waitAsStranger([key]);
-    return { kind: 'blocked', limit: device ? 'device' : 'account', retryAfter: row?.wait ?? 1 };
-  }
-
   return {
-    take: (counted) => inLine(counted.device ?? counted.key, () => take(counted)),
+    async blocked({ key, userId, device }) {
+      const [row] = device ? await waitAsDevice([key, device, userId]) : await waitAsStranger([key]);
+      return { kind: 'blocked', limit: device ? 'device' : 'account', retryAfter: row?.wait ?? 1 };
+    },
     async forgetStrangers(limit = 1_000) {
       return (await forget([limit])).length;
     },

@@ -6,6 +6,7 @@ import type { Account, AccountState } from './account.ts';
 import { ACCOUNT_COLUMNS, type AccountRow, accountOf, ID_BY_LOGIN } from './accounts.store.ts';
 import type { Login } from './login.ts';
 import type { StoredPassword } from './password-credentials.store.ts';
+import { type ThrottlePolicy, takeTry } from './sign-in-throttle.ts';
 
 /** A browser that was not used for so long is a stranger again. */
 const DEVICE_LIFETIME = '180 days';
@@ -19,6 +20,23 @@ export interface Candidate {
   /** Digest of the secret by which this browser is known. */
   device?: Buffer;
 }
+
+export interface Attempt {
+  login: Login;
+  /** Digests of the secrets that the browser has. */
+  devices: Buffer[];
+  /** The throttle's key if nobody has this login. */
+  stranger: Buffer;
+  knownPeppers: string[];
+}
+
+export interface Begun {
+  candidate?: Candidate;
+  /** `taken`: one try is used up. `unknown_pepper`: none was looked for, because the password cannot be compared. */
+  try: 'taken' | 'none_left' | 'unknown_pepper';
+}
+
+type BegunRow = { isTaken: boolean } & ((CandidateRow & { isComparable: boolean }) | { id: null });
 
 interface CandidateRow extends AccountRow {
   hash: string | null;
@@ -40,15 +58,20 @@ export interface Success {
   record: AuditRow;
 }
 
-export function createSignInStore(pool: Pool) {
-  const lookUp = preparedStatement<CandidateRow>(
+export function createSignInStore(pool: Pool, policy: ThrottlePolicy) {
+  const begin = preparedStatement<BegunRow>(
     pool,
-    'sign_in.look_up',
-    `SELECT ${ACCOUNT_COLUMNS}, p.hash, p.pepper_id AS "pepperId", p.must_change AS "mustChange", p.changed_at AS "changedAt",
-        (SELECT d.digest FROM known_devices d WHERE d.user_id = u.id AND d.digest = ANY ($3::bytea[])
-          AND d.last_used_at > now() - interval '${DEVICE_LIFETIME}' ORDER BY d.last_used_at DESC LIMIT 1) AS device
-      FROM users u LEFT JOIN email_addresses e ON e.primary_of = u.id LEFT JOIN password_credentials p ON p.user_id = u.id
-      WHERE u.id = ${ID_BY_LOGIN}`,
+    'sign_in.begin',
+    `WITH found AS MATERIALIZED (
+        SELECT ${ACCOUNT_COLUMNS}, p.hash, p.pepper_id AS "pepperId", p.must_change AS "mustChange", p.changed_at AS "changedAt",
+          p.pepper_id IS NULL OR p.pepper_id = ANY ($5::text[]) AS "isComparable",
+          (SELECT d.digest FROM known_devices d WHERE d.user_id = u.id AND d.digest = ANY ($3::bytea[])
+            AND d.last_used_at > now() - interval '${DEVICE_LIFETIME}' ORDER BY d.last_used_at DESC LIMIT 1) AS device
+        FROM users u LEFT JOIN email_addresses e ON e.primary_of = u.id LEFT JOIN password_credentials p ON p.user_id = u.id
+        WHERE u.id = ${ID_BY_LOGIN}),
+      candidate AS (SELECT f.* FROM (SELECT) AS anybody LEFT JOIN found f ON true),
+      ${takeTry('(SELECT id, device FROM candidate WHERE "isComparable" IS NOT FALSE)', '$4::bytea', policy)}
+      SELECT candidate.*, EXISTS (SELECT FROM tried) AS "isTaken" FROM candidate`,
   );
   // The account as it is now, after the hash was computed. The devices' rows before the account's, as everywhere; of those that
   // were not used for longest, one that somebody is using stays. They are found first and locked then: OFFSET locks what it skips.
@@ -77,16 +100,13 @@ export function createSignInStore(pool: Pool) {
   );
 
   return {
-    async lookUp({ userNameKey, addressKey }: Login, devices: Buffer[]): Promise<Candidate | undefined> {
-      const [row] = await lookUp([userNameKey ?? null, addressKey ?? null, devices]);
-      if (!row) return undefined;
-      const { hash, pepperId, mustChange, changedAt, device } = row;
-      return {
-        account: accountOf(row),
-        accessGeneration: row.accessGeneration,
-        ...(hash !== null && { password: { hash, pepperId, mustChange, changedAt } }),
-        ...(device && { device }),
-      };
+    /** Looks for whoever may be signing in, and takes one try of theirs. */
+    async begin({ login, devices, stranger, knownPeppers }: Attempt): Promise<Begun> {
+      const { userNameKey = null, addressKey = null } = login;
+      const [row] = (await begin([userNameKey, addressKey, devices, stranger, knownPeppers])) as [BegunRow];
+      const taken = row.isTaken ? 'taken' : 'none_left';
+      if (row.id === null) return { try: taken };
+      return { candidate: candidateOf(row), try: row.isComparable ? taken : 'unknown_pepper' };
     },
     /**
      * Resets the counters, remembers the browser and, if the account is active, that it signed in. Undefined when the password was
@@ -96,6 +116,16 @@ export function createSignInStore(pool: Pool) {
       const [row] = await succeed([userId, key, device, changedAt, JSON.stringify([record])]);
       return row?.state;
     },
+  };
+}
+
+function candidateOf(row: CandidateRow): Candidate {
+  const { hash, pepperId, mustChange, changedAt, device } = row;
+  return {
+    account: accountOf(row),
+    accessGeneration: row.accessGeneration,
+    ...(hash !== null && { password: { hash, pepperId, mustChange, changedAt } }),
+    ...(device && { device }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
+import { unavailable } from '../platform/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import { addressKey, type RateLimiter } from '../platform/rate-limits.ts';
 import type { Account } from './account.ts';
@@ -8,8 +9,14 @@ import { parseLogin } from './login.ts';
 import { createCredentialStore } from './password-credentials.store.ts';
 import { parseHash } from './password-hash.ts';
 import type { Passwords, Peppers, StoredPassword } from './passwords.ts';
-import { type Candidate, createSignInStore } from './sign-in.store.ts';
-import { accountKey, createSignInThrottle, strangerKey, type ThrottlePolicy } from './sign-in-throttle.ts';
+import { type Attempt, type Candidate, createSignInStore } from './sign-in.store.ts';
+import {
+  accountKey,
+  createSignInThrottle,
+  strangerKey,
+  THROTTLE_POLICY,
+  type ThrottlePolicy,
+} from './sign-in-throttle.ts';
 
 export interface PasswordAttempt {
   /** E-mail address or user name. */
@@ -56,13 +63,38 @@ export interface SignInOptions {
 
 /**
  * Checks go from cheap to dear, and every one is the same for logins that exist and those that do not: limit of the address, place
- * in the hash queue, look-up, one try counted, one hash computed, and only then what a right password reveals. S-122
+ * in the hash queue, look-up with one try counted, one hash computed, and only then what a right password reveals. S-122
  */
 export function createSignIn(options: SignInOptions): SignIn {
-  const { database, audit, logger, passwords, peppers, addressLimit } = options;
-  const store = createSignInStore(database.pool);
+  const { database, audit, logger, passwords, peppers, addressLimit, throttlePolicy = THROTTLE_POLICY } = options;
+  const store = createSignInStore(database.pool, throttlePolicy);
   const credentials = createCredentialStore(database.pool);
-  const throttle = createSignInThrottle(database.pool, options.throttlePolicy);
+  const throttle = createSignInThrottle(database.pool, throttlePolicy);
+
+  /** Tries of one login stand in line here, so that an attack on it holds one connection of this node and not all of them. */
+  const lines = new Map<string, Promise<unknown>>();
+  function inLine<T>(key: Buffer, act: () => Promise<T>): Promise<T> {
+    const line = key.toString('base64');
+    const turn = (lines.get(line) ?? Promise.resolve()).then(act, act);
+    lines.set(line, turn);
+    const leave = () => {
+      if (lines.get(line) === turn) lines.delete(line);
+    };
+    turn.then(leave, leave);
+    return turn;
+  }
+
+  /** @throws AppError unavailable, with no try counted, when the password cannot be compared */
+  async function begin(attempt: Omit<Attempt, 'knownPeppers'>): Promise<{ candidate?: Candidate; isTaken: boolean }> {
+    const tryOnce = () => store.begin({ ...attempt, knownPeppers: passwords.knownPeppers() });
+    let begun = await inLine(attempt.stranger, tryOnce);
+    if (begun.try === 'unknown_pepper') {
+      await passwords.knowPepperOf(begun.candidate?.password);
+      begun = await inLine(attempt.stranger, tryOnce);
+    }
+    if (begun.try === 'unknown_pepper') throw unavailable(1);
+    return { ...begun, isTaken: begun.try === 'taken' };
+  }
 
   async function limited(by: AuditContext): Promise<SignInOutcome | undefined> {
     if (by.address === undefined) return undefined;
@@ -137,14 +169,12 @@ export function createSignIn(options: SignInOptions): SignIn {
         await passwords.ready();
         const login = parseLogin(attempt.login);
         const devices = parseDeviceToken(attempt.deviceToken).map(digestOfDeviceSecret);
-        const candidate = await store.lookUp(login, devices);
-        await passwords.knowPepperOf(candidate?.password);
+        const stranger = strangerKey(login, peppers.current.key);
+        const { candidate, isTaken } = await begin({ login, devices, stranger });
         const userId = candidate?.account.id;
-        const key = userId ? accountKey(userId) : strangerKey(login, peppers.current.key);
-
-        const tried = await throttle.take({ key, userId, device: candidate?.device });
-        if (tried.kind === 'blocked') {
-          const { limit, retryAfter } = tried;
+        const key = userId ? accountKey(userId) : stranger;
+        if (!isTaken) {
+          const { limit, retryAfter } = await throttle.blocked({ key, userId, device: candidate?.device });
           await audit.queue.signInThrottled({ ...(userId && { userId }), limit, retryAfter }, by);
           return { kind: 'throttled', retryAfter };
         }

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Pool } from 'pg';
 import { interactionExpired } from '../platform/errors.ts';
 import { alreadySpent, cannotStore } from './adapter-errors.ts';
+import { createAmendments } from './artifact-amendments.ts';
 import { createFailureCount } from './artifact-attempts.ts';
 import { createExpiredDeletion } from './artifact-clean-up.ts';
 import { createArtifactClock } from './artifact-clock.ts';
@@ -15,6 +16,7 @@ import { createArtifactRevocations } from './artifact-revocations.ts';
 import { type Collected, createTokenRequests, type DescribeIssue } from './artifact-token-request.ts';
 import { createArtifactWrites } from './artifact-writes.ts';
 import { type Adapter, type AdapterPayload, type EngineContext, Provider } from './engine.ts';
+import { createRecentInteractions } from './recent-interactions.ts';
 
 export interface ArtifactStore {
   /** Every model except Client, which is not an artifact. */
@@ -47,6 +49,8 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
   const { pool, refreshSuccessorKey, refreshGrace, clockAhead = () => 0 } = options;
   const reads = createArtifactReads(pool, refreshGrace);
   const write = createArtifactWrites(pool, refreshGrace);
+  const amend = createAmendments(pool);
+  const recentInteractions = createRecentInteractions();
   const revocations = createArtifactRevocations(pool);
   const countFailure = createFailureCount(pool);
   const clock = createArtifactClock(clockAhead);
@@ -81,8 +85,24 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
     if ((await write({ save: [record] })) === 'refused' && model !== 'Session') throw cannotStore(model);
   }
 
-  async function amend(record: ArtifactRecord): Promise<void> {
-    if ((await write({ amend: record })) !== 'done') throw cannotStore(record.kind);
+  /** One that belongs to a session may end with it at any time, and is read each time. */
+  async function saveInteraction(record: ArtifactRecord, { result, session }: AdapterPayload): Promise<void> {
+    if (!result) {
+      await save(record.kind, record);
+      if (!session) recentInteractions.remember(record);
+      return;
+    }
+    // One that has an answer was there when it was asked.
+    const amended = await amend(record);
+    if (amended === 'lost') {
+      recentInteractions.forget(record.id);
+      throw cannotStore(record.kind);
+    }
+    if (!session) recentInteractions.remember(record, amended);
+  }
+
+  function recentInteraction(id: Buffer): StoredArtifact | undefined {
+    return recentInteractions.find(id, Provider.ctx?.oidc?.route === 'resume' ? 'answer' : 'question');
   }
 
   async function goOn({ interaction, saved, start }: Continued): Promise<void> {
@@ -119,7 +139,10 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
           if (grant) return clock.here(grant);
         }
         const clientId = model === 'Session' ? askingClient() : undefined;
-        const stored = await reads.find({ id: digestOf(model, value), ...(clientId !== undefined && { clientId }) });
+        const id = digestOf(model, value);
+        const stored =
+          (model === 'Interaction' ? recentInteraction(id) : undefined) ??
+          (await reads.find({ id, ...(clientId !== undefined && { clientId }) }));
         if (!stored) return undefined;
         const payload = clock.here(payloadOf(model, value, stored.payload));
         foresee(clientId === undefined ? payload : { grantId: payload.authorizations?.[clientId]?.grantId }, stored);
@@ -149,8 +172,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
         const record = () => recordOf(model, value, payload, lifetime);
         if (tokenRequests.issue(model, record) || continuations.save(model, record)) return;
         if (model === 'Session' && (await continuations.complete(record))) return;
-        // One that has an answer was there when it was asked.
-        if (model === 'Interaction' && payload.result) return amend(record());
+        if (model === 'Interaction') return saveInteraction(record(), payload);
         const saved = save(model, record());
         if (model === 'AuthorizationCode' && codes.leave(saved)) return;
         await (model === 'Session' ? Promise.all([saved, codes.settled()]) : saved);
@@ -163,6 +185,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
 
       async destroy(value) {
         const id = digestOf(model, value);
+        if (model === 'Interaction') recentInteractions.forget(id);
         // The engine ends the family after its token: whoever asks again after a crash between the two would find nothing to end.
         if (model === 'RefreshToken') await revocations.endFamilyOf(id);
         if (model === 'Grant') await revocations.endGrant(id);

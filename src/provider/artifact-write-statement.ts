@@ -8,8 +8,6 @@ export interface Write {
   save?: ArtifactRecord[];
   consume?: Consumption;
   destroy?: Buffer;
-  /** Overwrites what is there, and nothing that is not. */
-  amend?: ArtifactRecord;
   /** What the audit log says about it: stored if all of the above was. */
   record?: AuditRow;
   /** The entry in a person's list that goes with a session: stored if all of the above was. */
@@ -24,7 +22,7 @@ interface Consumption {
 }
 
 export type Lane = keyof Write;
-export const LANES: readonly Lane[] = ['consume', 'destroy', 'save', 'amend', 'record', 'start', 'end'];
+export const LANES: readonly Lane[] = ['consume', 'destroy', 'save', 'record', 'start', 'end'];
 
 /** Numbers the parameters of one lane of the statement. */
 type NextParameter = (type: string) => string;
@@ -108,17 +106,6 @@ function start(parameter: NextParameter): string {
   )})`;
 }
 
-/** What was ended, used up or is past its time meanwhile does not come back. */
-function amend(parameter: NextParameter): string {
-  return `amended AS (
-    UPDATE protocol_artifacts a
-    SET account_id = m.account_id, payload = m.payload, expires_at = now() + make_interval(secs => m.lifetime)
-    FROM unnest(${['bytea[]', 'text[]', 'json[]', 'int4[]', 'int4[]'].map(parameter)})
-      AS m(id, account_id, payload, lifetime, place)
-    WHERE octet_length(m.id) = 32 AND a.id = m.id AND a.revoked_at IS NULL AND a.expires_at > now()
-    RETURNING m.place)`;
-}
-
 /** Of many callers one finds the row. A tombstone stays. */
 function destroy(parameter: NextParameter): string {
   return `destroyed AS (
@@ -136,14 +123,13 @@ function end(parameter: NextParameter): string {
     WHERE octet_length(e.id) = 32 AND a.id = e.id AND a.revoked_at IS NULL)`;
 }
 
-const STEPS = { consume, destroy, save, amend, record, start, end };
+const STEPS = { consume, destroy, save, record, start, end };
 
 /** The answer has the places of what may happen once and was won (true), and of saves that were refused (false). */
 const ANSWERS: Partial<Record<Lane, string>> = {
   consume: 'SELECT place, true FROM consumed',
   save: 'SELECT place, false FROM refused',
   destroy: 'SELECT place, true FROM destroyed',
-  amend: 'SELECT place, true FROM amended',
 };
 
 /** One statement for all writes that are due, of whatever kinds they are. */
@@ -173,7 +159,6 @@ export function writeParameters(due: DueWrites, refreshGrace: number): unknown[]
         ]
       : []),
     ...(due.save.length ? saveParameters(due.save) : []),
-    ...(due.amend.length ? amendParameters(due.amend) : []),
     ...(due.record.length ? [recordParameter(due.record)] : []),
     ...(due.start.length ? [JSON.stringify(due.start.map(([place, { start }]) => ({ ...start, place })))] : []),
     ...(due.end.length
@@ -210,21 +195,6 @@ function recordParameter(due: Placed<'record'>[]): string {
       spends: (consume ?? destroy) !== undefined,
     })),
   );
-}
-
-function amendParameters(due: Placed<'amend'>[]): unknown[] {
-  const column = (type: 'bytea' | 'text' | 'json', field: (record: ArtifactRecord) => Buffer | string | null) =>
-    binaryArray(
-      type,
-      due.map(([, { amend }]) => field(amend)),
-    );
-  return [
-    column('bytea', ({ id }) => id),
-    column('text', ({ accountId }) => accountId),
-    column('json', ({ payload }) => payload),
-    binaryIntegers(due.map(([, { amend }]) => amend.lifetime)),
-    binaryIntegers(due.map(([place]) => place)),
-  ];
 }
 
 function saveParameters(due: Placed<'save'>[]): unknown[] {

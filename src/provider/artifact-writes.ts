@@ -10,7 +10,7 @@ import {
   writeStatement,
 } from './artifact-write-statement.ts';
 
-/** `lost`: somebody spent or destroyed it before, or it is not there to be amended. `refused`: its grant is revoked, or the row may not be written again. */
+/** `lost`: somebody spent or destroyed it before. `refused`: its grant is revoked, or the row may not be written again. */
 export type WriteOutcome = 'done' | 'lost' | 'refused';
 
 /** All writes of one turn of the event loop are one statement, whatever their kinds and whoever asked. */
@@ -38,8 +38,8 @@ export function createArtifactWrites(pool: Pool, refreshGrace: number): (write: 
       for (const [place, isWon] of await statement(lanes)(writeParameters(due, refreshGrace))) {
         (isWon === 't' ? won : refused).add(Number(place));
       }
-      return writes.map(({ consume, destroy, amend }, place) => {
-        if ((consume || destroy || amend) && !won.has(place)) return 'lost';
+      return writes.map(({ consume, destroy }, place) => {
+        if ((consume || destroy) && !won.has(place)) return 'lost';
         return refused.has(place) ? 'refused' : 'done';
       });
     },
@@ -48,15 +48,14 @@ export function createArtifactWrites(pool: Pool, refreshGrace: number): (write: 
 
 function keysOf(write: Write): string[] {
   const keys: string[] = [];
-  for (const id of [write.consume?.id, write.destroy, write.end, write.amend?.id])
-    if (id) keys.push(id.toString('latin1'));
+  for (const id of [write.consume?.id, write.destroy, write.end]) if (id) keys.push(id.toString('latin1'));
   for (const { id } of write.save ?? []) keys.push(id.toString('latin1'));
   return keys;
 }
 
 /** Rows are locked in the order of their ids: two statements that want the same ones cannot wait for each other. */
 function byLane(writes: Write[]): DueWrites {
-  const due: DueWrites = { consume: [], destroy: [], save: [], amend: [], record: [], start: [], end: [] };
+  const due: DueWrites = { consume: [], destroy: [], save: [], record: [], start: [], end: [] };
   const sorted = writes.map((write, place) => [place, write, idOf(write)] as const);
   sorted.sort(([, , first], [, , second]) => Buffer.compare(first, second));
   for (const [place, write] of sorted) {
@@ -65,6 +64,6 @@ function byLane(writes: Write[]): DueWrites {
   return due;
 }
 
-function idOf({ consume, destroy, save, amend, end }: Write): Buffer {
-  return (consume?.id ?? destroy ?? save?.[0]?.id ?? amend?.id ?? end)!;
+function idOf({ consume, destroy, save, end }: Write): Buffer {
+  return (consume?.id ?? destroy ?? save?.[0]?.id ?? end)!;
 }

@@ -14,7 +14,7 @@ export const SECRET_LENGTH = 32;
 export interface ServerSecrets {
   /** The first signs, all verify: also the next one, which another node may use already. */
   readonly cookieKeys: string[];
-  readonly peppers: { readonly current: Pepper; byId(id: string): Buffer | undefined };
+  readonly peppers: { readonly current: Pepper; byId(id: string): Buffer | undefined; ids(): string[] };
   /** The first makes nonces, all are accepted: also the next one, which another node may use already. */
   readonly dpopNonceSecrets: readonly Buffer[];
   readonly refreshSuccessorKey: Buffer;
@@ -63,6 +63,7 @@ export async function openSecrets({ database, keyEncryption, warn }: SecretsOpti
         return opened.pepper;
       },
       byId: (id) => opened.peppers.get(id),
+      ids: () => [...opened.peppers.keys()],
     },
     get dpopNonceSecrets() {
       return opened.dpopNonceSecrets;

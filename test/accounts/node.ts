@@ -61,7 +61,8 @@ export function startNode(database: Database, options: NodeOptions = {}): TestNo
   const logger = createLogger({ level: 'debug', production: true, destination });
   const audit = createAudit({ database, logger });
   const hashes: string[] = [];
-  const peppers = { current: PEPPER, byId: (id: string) => (id === PEPPER.id ? PEPPER.key : undefined) };
+  const byId = (id: string) => (id === PEPPER.id ? PEPPER.key : undefined);
+  const peppers = { current: PEPPER, byId, ids: () => [PEPPER.id] };
   const bcryptCost = options.passwords?.bcryptCost ?? 4;
   const passwords = createPasswords({
     database,

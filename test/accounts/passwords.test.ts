@@ -60,8 +60,9 @@ describe.each(['bcrypt', 'argon2id'] as const)('%s', (hash) => {
   test('S-120 another pepper does not match, one that is lost is no wrong password and is reported', async () => {
     const stored = await passwords.hash(PASSWORD);
     const other = { id: 'pepper-2', key: Buffer.alloc(32, 2) };
+    const byId = (id: string) => (id === other.id ? other.key : undefined);
     const rotated = startNode(database, {
-      passwords: { hash, peppers: { current: other, byId: (id) => (id === other.id ? other.key : undefined) } },
+      passwords: { hash, peppers: { current: other, byId, ids: () => [other.id] } },
     });
     for (const check of [rotated.passwords.knowPepperOf(stored), verify(rotated.passwords, PASSWORD, stored)]) {
       await expect(check).rejects.toMatchObject({ code: 'unavailable', retryAfter: 5 });

@@ -105,7 +105,7 @@ describe('S-122 whoever is not let in costs the same and reads the same', () => 
     await watchedNode.close();
     expect(outcome).toEqual({ kind: 'refused' });
     expect(watchedNode.hashes).toEqual(['compare $2b$04']);
-    expect(statements).toEqual(['passwords.formats', 'sign_in.look_up', 'throttle.take']);
+    expect(statements).toEqual(['passwords.formats', 'sign_in.begin']);
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import { createStatementBatch, retryConflicts } from '../../src/platform/database/statement-batch.ts';
 import { createArtifactStore } from '../../src/provider/adapter.ts';
@@ -46,6 +46,62 @@ test('what is asked while a statement is under way waits for it and goes togethe
   expect(sent.map(({ items }) => items)).toEqual([[1], [2, 3]]);
   sent[1]!.answer();
   expect(await Promise.all(later)).toEqual([4, 6]);
+});
+
+describe('after a crowd', () => {
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  /** Four that were answered, and four more that came meanwhile. */
+  async function crowd() {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const { sent, send } = manualDatabase();
+    const ask = createStatementBatch<number, number>({ send });
+    const first = [1, 2, 3, 4].map(ask);
+    await turn();
+    const second = [5, 6, 7, 8].map(ask);
+    sent[0]!.answer();
+    await Promise.all(first);
+    await turn();
+    await turn();
+    return { sent, ask, second, itemsOf: () => sent.map(({ items }) => items) };
+  }
+
+  test('a statement waits for those who come back, and goes with the last of them', async () => {
+    const { sent, ask, second, itemsOf } = await crowd();
+    const again = [9, 10, 11].map(ask);
+    await turn();
+    expect(itemsOf()).toEqual([[1, 2, 3, 4]]);
+    again.push(ask(12));
+    await turn();
+    expect(itemsOf()).toEqual([
+      [1, 2, 3, 4],
+      [5, 6, 7, 8, 9, 10, 11, 12],
+    ]);
+    sent[1]!.answer();
+    expect(await Promise.all([...second, ...again])).toEqual([10, 12, 14, 16, 18, 20, 22, 24]);
+  });
+
+  test('it waits for a millisecond at most, and whoever is alone then not at all', async () => {
+    const { sent, ask, second, itemsOf } = await crowd();
+    jest.advanceTimersByTime(1);
+    expect(itemsOf()).toEqual([
+      [1, 2, 3, 4],
+      [5, 6, 7, 8],
+    ]);
+    sent[1]!.answer();
+    await Promise.all(second);
+    const late = ask(9);
+    jest.advanceTimersByTime(1);
+    sent[2]!.answer();
+    expect(await late).toBe(18);
+    const alone = ask(10);
+    await turn();
+    await turn();
+    sent[3]!.answer();
+    expect(await alone).toBe(20);
+  });
 });
 
 test('a statement that does not return holds up only what shares its keys', async () => {

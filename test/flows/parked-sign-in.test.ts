@@ -73,6 +73,22 @@ describe('S-158 a sign-in that waits to be continued', () => {
   });
 });
 
+test('S-143 a page of a sign-in that another node has brought to its end leads to nothing', async () => {
+  const person = await one.people.create();
+  const { browser, page, submit } = await parked(person.id);
+  const cookie = browser.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+  const answer = await submit();
+  const location = new URL(answer.headers.get('location')!, one.issuer).pathname;
+  expect(codeOf(await throughProxy(two, location, { headers: { cookie } }))).toBeDefined();
+  // This node has not heard of it, and may still show what it remembers.
+  expect([200, 400]).toContain((await browser.request(page.url.pathname)).status);
+  const again = await submit();
+  expect([again.status, again.headers.get('location')]).toEqual([400, null]);
+  const resumed = await throughProxy(one, location, { headers: { cookie } });
+  expect([resumed.status, codeOf(resumed)]).toEqual([400, undefined]);
+  expect(await database.prisma.userSession.count({ where: { userId: person.id } })).toBe(1);
+});
+
 /** The same request in many copies, half of them at each node. */
 function inParallel(count: number, path: string, cookie: string) {
   return Promise.all(

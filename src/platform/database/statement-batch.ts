@@ -6,6 +6,10 @@ const DEADLOCK = '40P01';
 const SERIALIZATION_FAILURE = '40001';
 const ATTEMPTS = 5;
 
+/** Callers from which on it is worth to wait for those who are likely to come back, and for how many milliseconds. */
+const CROWD = 4;
+const GATHER = 1;
+
 export interface StatementBatchOptions<Item, Outcome> {
   /** Sends one statement for all items and returns one outcome for each, in order. It happens whole or not at all, or may be repeated. */
   send(items: Item[]): Promise<Outcome[]>;
@@ -26,6 +30,8 @@ interface Waiting<Item, Outcome> {
 /**
  * Puts what many callers want at the same moment into one statement: all of one turn of the event loop, and all that
  * arrived while the previous statement was under way. An idle service sends at once, a busy one sends less often, larger.
+ * After a crowd it waits a moment for as many again: without that two halves of the callers take turns, which is two statements
+ * for what could be one, and everybody waits for both.
  * A caller's failure stays its own: when a statement fails, its items are sent again one by one.
  * @throws AppError unavailable, when the database cannot be asked in time
  */
@@ -41,10 +47,14 @@ export function createStatementBatch<Item, Outcome>({
   let inFlight = 0;
   const keysInFlight = new Set<string>();
   let impatience: NodeJS.Timeout | undefined;
+  let expected = 0;
+  let gathering: NodeJS.Timeout | undefined;
 
   function schedule() {
     if (scheduled) return;
-    if (inFlight === 0) {
+    if (inFlight === 0 && expected >= CROWD && waiting.length < expected) {
+      gathering ??= setTimeout(start, GATHER);
+    } else if (inFlight === 0) {
       scheduled = true;
       setImmediate(start);
     } else if (inFlight < maxInFlight && !impatience) {
@@ -56,6 +66,8 @@ export function createStatementBatch<Item, Outcome>({
     scheduled = false;
     clearTimeout(impatience);
     impatience = undefined;
+    clearTimeout(gathering);
+    gathering = undefined;
     const batch = take();
     if (batch.length === 0) return;
     const keys = batch.flatMap(({ item }) => keysOf?.(item) ?? []);
@@ -63,6 +75,8 @@ export function createStatementBatch<Item, Outcome>({
     inFlight += 1;
     deliver(send, batch).then(() => {
       inFlight -= 1;
+      // Those who have their answer, if they come again, and those who came meanwhile.
+      expected = Math.min(batch.length + waiting.length, maxItems);
       for (const key of keys) keysInFlight.delete(key);
       if (waiting.length > 0) schedule();
     });

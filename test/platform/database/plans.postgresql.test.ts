@@ -193,10 +193,8 @@ test('no prepared statement reads a whole table that grows', async () => {
       'clients.find',
       'consents.find',
       'sessions.start',
-      'sign_in.look_up',
+      'sign_in.begin',
       'sign_in.succeed',
-      'throttle.take',
-      'throttle.take_device',
     ]),
   );
 
