@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } fr
 import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** For people and compilers; a stack trace of a dependency has the place in its own code. */
-const FOR_OTHERS = /\.(?:map|d\.[cm]?ts|markdown|flow|tsbuildinfo)$|(?:^|\/)(?:CHANGELOG|HISTORY)(?:\.md)?$/i;
+/** For people and compilers (Node refuses TypeScript below node_modules); a stack trace of a dependency has the place in its own code. */
+const FOR_OTHERS = /\.(?:map|[cm]?tsx?|markdown|flow|tsbuildinfo)$|(?:^|\/)(?:CHANGELOG|HISTORY)(?:\.md)?$/i;
 /** Some packages have their licence in it and nowhere else; then it has to go along. */
 const README = /^README(?:\.md)?$/i;
 const LICENCE = /^(?:licen[cs]e|copying|notice)/i;

@@ -2,7 +2,7 @@ import type { NodeRecord } from './key-nodes.ts';
 import type { Algorithm } from './key-pair.ts';
 import type { KeyRecord } from './key-record.ts';
 import { missingKeys } from './life-cycle.ts';
-import type { KeyPolicy } from './timing.ts';
+import { type KeyPolicy, pollInterval } from './timing.ts';
 
 export type KeyWarningKind =
   | 'signer_missing'
@@ -103,8 +103,9 @@ function warningsOfKeys({ keys, algorithms, nextTransitionIn, sparesMissingFor =
 
 function warningsOfNodes({ version, versionSince, nodes }: KeyFacts, policy: KeyPolicy): KeyWarning[] {
   const behind = nodes.filter((node) => node.version < version);
-  // What has just changed is on its way.
-  if (behind.length === 0 || versionSince <= policy.propagation) return [];
+  // What has just changed is on its way; nodes that have it say so at once, and are heard with the next report of this one.
+  const heardWithin = 2 * policy.propagation + pollInterval(policy);
+  if (behind.length === 0 || versionSince <= heardWithin) return [];
   const names = behind.map((node) => `${node.id} (${node.version})`).join(', ');
   return [{ kind: 'versions_diverge', text: `Nodes do not follow key set version ${version}: ${names}.` }];
 }

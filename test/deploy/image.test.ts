@@ -10,6 +10,7 @@ import { isLoadedNever, prune, sizeOf } from '../../scripts/prune.mjs';
 import { unprivilegedUser } from '../../scripts/test-postgresql.mjs';
 import { until } from '../support/deployed-service.ts';
 import { freePort } from '../support/free-port.ts';
+import { productionPackages } from './production-packages.ts';
 
 jest.setTimeout(120_000);
 
@@ -22,18 +23,8 @@ let data: string;
 beforeAll(() => {
   image = mkdtempSync(join(tmpdir(), 'daemun-image-'));
   data = mkdtempSync(join(tmpdir(), 'daemun-volume-'));
-  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    packages: Record<
-      string,
-      { dev?: boolean; optional?: boolean; peer?: boolean; devOptional?: boolean; link?: boolean }
-    >;
-  };
   mkdirSync(join(image, 'node_modules'));
-  const wanted = Object.entries(packages).filter(
-    ([path, { dev, optional, devOptional, link }]) =>
-      path.startsWith('node_modules/') && !dev && !optional && !devOptional && !link && existsSync(join(root, path)),
-  );
-  for (const [path] of wanted) {
+  for (const path of productionPackages()) {
     // A package in the folder of another one comes with that.
     if (path.lastIndexOf('node_modules/') > 0) continue;
     mkdirSync(dirname(join(image, path)), { recursive: true });
@@ -81,8 +72,23 @@ test('the image copies what this test puts together', () => {
   expect(copied.toSorted()).toEqual(
     ['LICENSE', 'bin', 'dist', 'interactions', 'node_modules', 'package.json', 'prisma/migrations'].toSorted(),
   );
-  expect(last).toMatch(/^USER (?!0)\d+/m);
   expect(last).toMatch(/^HEALTHCHECK /m);
+});
+
+test('the image runs as somebody who may write to /data, where the embedded database has its volume, and nowhere else', () => {
+  const [, user, group] = /^USER (\d+):(\d+)$/m.exec(dockerfile)!;
+  expect([user, group]).not.toContain('0');
+  const owned = [...dockerfile.matchAll(/(--chown|--chmod|--owner|\bch(?:own|mod)\b)[= ](\S+)/g)];
+  expect(owned.map(([, how, who]) => [how, who])).toEqual([['--owner', user]]);
+  expect(dockerfile).toContain(`install --directory --owner=${user} --group=${group} --mode=0700 /data `);
+});
+
+test('a build leaves out what only examples and tests depend on, and takes its frontend from nowhere', () => {
+  // Beside workspaces npm counts as production what one of them depends on.
+  const installs = dockerfile.match(/^RUN .*npm ci .*--omit=dev.*$/gm);
+  expect(installs).toEqual([expect.stringMatching(/^RUN npm pkg delete workspaces && npm ci /)]);
+  // A frontend of its own would have to be fetched from Docker Hub for every build, and nothing here needs one.
+  expect(dockerfile).not.toMatch(/^#\s*syntax\s*=/im);
 });
 
 test('production dependencies take less than 150 MB', () => {

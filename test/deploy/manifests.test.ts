@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
+import ipaddr from 'ipaddr.js';
 import { parse, parseAllDocuments } from 'yaml';
 import { sectionsWith } from '../../src/config/schema.ts';
 import { providers } from '../../src/upstreams/registry.ts';
@@ -19,6 +20,7 @@ const known = new Set(
     secret ? [name, `${name}_FILE`] : [name],
   ),
 );
+const isWithin = (address: string, range: string) => ipaddr.parse(address).match(ipaddr.parseCIDR(range));
 /** How long a node may take to end after SIGTERM, as DAEMUN_SHUTDOWN_DELAY describes it. */
 const STOPPING = 35;
 
@@ -54,6 +56,16 @@ describe('compose.yaml', () => {
     }
   });
 
+  test('one service builds the image, and no other is to fetch from elsewhere what has its name', () => {
+    const [builder, ...others] = ours;
+    expect(services[builder!].build).toBe('.');
+    expect(services[builder!].pull_policy).toBeUndefined();
+    for (const name of others) {
+      const { build, image, pull_policy: policy } = services[name];
+      expect([name, build, image, policy]).toEqual([name, undefined, services[builder!].image, 'never']);
+    }
+  });
+
   test('the roles of the nodes and of the migration are those that PostgreSQL is given', () => {
     const roles = [...read('deploy/postgres/10-roles.sh').matchAll(/CREATE ROLE (\w+)/g)].map(([, role]) => role);
     const roleOf = (name: string) => /\/\/(\w+):/.exec(services[name].environment.DATABASE_URL)?.[1];
@@ -71,6 +83,17 @@ describe('compose.yaml', () => {
     for (const name of ['node-1', 'node-2']) {
       expect(services[name].environment.TRUSTED_PROXIES).toBe(`${ipv4_address}/32`);
     }
+  });
+
+  test('nginx and the nodes keep the addresses by which they know each other, which no other container can be given', () => {
+    const [{ subnet, ip_range: others }] = networks.inside.ipam.config;
+    const fixed = ['nginx', 'node-1', 'node-2'].map((name) => services[name].networks.inside.ipv4_address);
+    expect(new Set(fixed).size).toBe(fixed.length);
+    for (const address of fixed) {
+      expect([address, isWithin(address, subnet), isWithin(address, others)]).toEqual([address, true, false]);
+    }
+    const [first] = others.split('/');
+    expect(isWithin(first, subnet)).toBe(true);
   });
 
   test('nginx sends to the nodes, on the port they listen on', () => {
@@ -143,6 +166,16 @@ describe('the manifests for Kubernetes', () => {
     expect(find('HorizontalPodAutoscaler').spec.scaleTargetRef.name).toBe(deployment.metadata.name);
   });
 
+  test('let an ingress go on with nodes that are not ready when none is: keys are answered without a database too', () => {
+    const name = find('Ingress').metadata.annotations['nginx.ingress.kubernetes.io/default-backend'];
+    const services = objects.filter(({ kind }) => kind === 'Service');
+    const fallback = services.find(({ metadata }) => metadata.name === name);
+    expect(fallback.spec).toEqual({ ...find('Service').spec, publishNotReadyAddresses: true });
+    // By the other one, a node that ends would be asked until it is gone.
+    expect(find('Service').spec.publishNotReadyAddresses).toBeUndefined();
+    expect(node.readinessProbe.httpGet.path).toBe('/readyz');
+  });
+
   test('lead requests and figures to the ports that are listened on', () => {
     const ports = Object.fromEntries(node.ports.map(({ name, containerPort }: Json) => [name, containerPort]));
     expect(ports).toEqual({ http: 3000, metrics: Number(find('ConfigMap').data.DAEMUN_METRICS_PORT) });
@@ -170,6 +203,11 @@ describe('the manifests for Kubernetes', () => {
         });
       }
     }
+  });
+
+  test('keep the variables out that a cluster makes for each service: ours begin with the name of this one', () => {
+    expect(find('Service').metadata.name.toUpperCase()).toBe('DAEMUN');
+    for (const { enableServiceLinks } of [pod, migration]) expect(enableServiceLinks).toBe(false);
   });
 
   test('have the migration run before the nodes, and after what it needs itself, also at the first installation', () => {
