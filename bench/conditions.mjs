@@ -2,8 +2,10 @@ import pg from 'pg';
 import { measureApiKeyCheck } from './api-key-check.mjs';
 import { measureHash } from './hash.mjs';
 import { rssMiB } from './processes.mjs';
+import { measureRedisMemory } from './redis-memory.mjs';
 import { seedClients } from './seed.mjs';
 import { startLoader } from './servers.mjs';
+import { measureWorkers } from './workers.mjs';
 
 /** Sign-ins that wait at once while discovery is asked: more than any queue of hashes takes. */
 const WAITING = 64;
@@ -114,6 +116,16 @@ export const conditions = [
         ]),
       );
     },
+  },
+  {
+    name: 'workers',
+    title: 'requests a second: two workers, against one, each with a quarter of a core',
+    measure: measureWorkers,
+  },
+  {
+    name: 'redis-memory',
+    title: 'what Redis keeps of people who sign in, each from an address of their own, and refresh once',
+    measure: measureRedisMemory,
   },
   {
     name: 'latency',

@@ -4,11 +4,12 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 const CHUNKED_END = Buffer.from('0\r\n\r\n');
 
 /**
- * One keep-alive HTTP/1.1 connection with one request at a time, over a bare socket: a loader that shares the machine
+ * `at` is where to, if not where the origin says. One keep-alive HTTP/1.1 connection with one request at a time, over a bare socket: a loader that shares the machine
  * with the server must cost less than the server. Understands what our servers send: Content-Length, or chunks.
  */
-export function openConnection(origin) {
-  const { hostname, port, host } = new URL(origin);
+export function openConnection(origin, at = origin) {
+  const { host } = new URL(origin);
+  const { hostname, port } = new URL(at);
   const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), noDelay: true });
   let received = Buffer.alloc(0);
   let waiting;

@@ -12,13 +12,16 @@ process.on('message', (job) => {
   );
 });
 
-/** `rate`: iterations a second in all, begun at their time whether the ones before are answered or not; otherwise one after the other. */
-async function run({ scenario: name, target, connections, seconds, rate, change }) {
+/**
+ * `at`: the node to ask, if not the one at the origin. `rate`: iterations a second in all, begun at their time whether the ones before
+ * are answered or not; otherwise one after the other.
+ */
+async function run({ scenario: name, target, at = target.origin, connections, seconds, rate, change }) {
   const scenario = scenarios.find((one) => one.name === name);
-  const key = `${name} ${target.origin} ${connections} ${change ? Object.values(change)[0].length : ''}`;
+  const key = `${name} ${at} ${connections} ${change ? Object.values(change)[0].length : ''}`;
   const workers = await Promise.all(
     Array.from({ length: rate ? connections : (scenario.connections ?? connections) }, async (_, index) => {
-      const connection = openConnection(target.origin);
+      const connection = openConnection(target.origin, at);
       return {
         connection,
         state: kept.get(key)?.[index] ?? (await scenario.prepare(connection, { ...target, ...change }, index)),
@@ -55,12 +58,12 @@ async function run({ scenario: name, target, connections, seconds, rate, change 
   const elapsed = performance.now() - start;
   for (const { connection } of workers) connection.close();
   latencies.sort((a, b) => a - b);
-  const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];
+  const percentile = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];
   return {
     iterations: latencies.length,
     perSecond: latencies.length / (elapsed / 1000),
-    p50: at(0.5),
-    p99: at(0.99),
+    p50: percentile(0.5),
+    p99: percentile(0.99),
     statuses,
   };
 }

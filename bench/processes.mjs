@@ -21,6 +21,11 @@ export function rssMiB(roots) {
   }, 0);
 }
 
+/** The processes that this one started and that are still there. */
+export function childrenOf(parent) {
+  return treeOf([parent]).flatMap((one) => (one.parent === parent ? [one.pid] : []));
+}
+
 function treeOf(roots) {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

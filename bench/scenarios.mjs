@@ -135,6 +135,21 @@ export const scenarios = [
     },
   },
   {
+    name: 'sign-in-elsewhere',
+    title: 'password sign-in, whole flow, and a refresh; each from another address',
+    sides: [],
+    connections: 4,
+    prepare: async (_connection, target, worker) => ({ target, worker, turn: 0 }),
+    async iterate(connection, state) {
+      const { target, worker } = state;
+      const from = cameFrom(connection, addressOf(worker, ++state.turn));
+      const { refresh_token } = await signInForTokens(from, target, target.client, worker);
+      const form = { grant_type: 'refresh_token', refresh_token };
+      const headers = { Authorization: basic(target.client) };
+      json(await from.request(target.endpoints.token_endpoint, { form, headers }));
+    },
+  },
+  {
     name: 'password-guesses',
     title: 'passwords of people who do not exist',
     sides: [],
@@ -176,6 +191,18 @@ function codeFlow(name, title, clientName) {
       await redeem(connection, target, client, header(response, 'location') ?? '', proof, response);
     },
   };
+}
+
+/** As a proxy on this machine says where a request came from. */
+function cameFrom(connection, address) {
+  return {
+    request: (url, { headers, ...more } = {}) =>
+      connection.request(url, { ...more, headers: { ...headers, 'X-Forwarded-For': address } }),
+  };
+}
+
+function addressOf(worker, turn) {
+  return `10.${worker}.${(turn >> 8) & 255}.${turn & 255}`;
 }
 
 async function signInForTokens(connection, target, client, worker) {

@@ -1,4 +1,5 @@
 import { fork, spawn } from 'node:child_process';
+import { get } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -51,16 +52,23 @@ export async function startService(environment, nodeOptions = []) {
       said = `${said}${text}`.slice(-4000);
     });
   }
-  const url = `${environment.ISSUER}/.well-known/openid-configuration`;
   for (;;) {
     if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode}:\n${said}`);
-    const response = await fetch(url).catch(() => undefined);
-    await response?.arrayBuffer();
-    if (response?.status === 200) break;
-    if (performance.now() - began > 60_000) throw new Error(`the service did not answer ${url}:\n${said}`);
+    if ((await askDiscovery(environment)) === 200) break;
+    if (performance.now() - began > 60_000) throw new Error(`the service does not answer:\n${said}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return { pid: child.pid, milliseconds: performance.now() - began, stop: () => stop(child), said: () => said };
+}
+
+/** The status, or nothing. Asked is this node, of which there may be several. */
+function askDiscovery({ ISSUER, PORT }) {
+  const headers = { host: new URL(ISSUER).host };
+  return new Promise((resolve) => {
+    get({ host: '127.0.0.1', port: PORT, path: '/.well-known/openid-configuration', headers, agent: false }, (answer) =>
+      answer.resume().on('close', () => resolve(answer.statusCode)),
+    ).on('error', () => resolve(undefined));
+  });
 }
 
 function stop(child) {

@@ -32,6 +32,8 @@ export async function startRedis(binary, folder, port) {
   return {
     url: `redis://127.0.0.1:${port}`,
     start,
+    /** One command in words; answers what comes first of its answer. */
+    ask: (text) => command(port, text),
     flush: () => command(port, 'FLUSHALL'),
     hang: () => server.kill('SIGSTOP'),
     goOn: () => server.kill('SIGCONT'),
@@ -47,7 +49,7 @@ export async function startRedis(binary, folder, port) {
   };
 }
 
-/** One inline command; answers its first line. */
+/** One inline command; answers the first part that comes, which is all of what is short. */
 function command(port, text) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(`${text}\r\n`));

@@ -11,7 +11,8 @@ const USAGE = `npm run bench -- [options]
   --only <scenario>     may be repeated: discovery, jwks, cc-opaque, cc-jwt, refresh, introspection, userinfo,
                         code-flow, code-flow-refresh, password, api-key-introspection, api-key-exchange,
                         api-key-own-api, start; and, only when named, because they take minutes or a service of
-                        their own: api-key-check, hash-share, saturation, memory, rows, clients, processes, latency
+                        their own: api-key-check, hash-share, saturation, memory, rows, clients, processes, workers,
+                        redis-memory, latency
   --embedded            the embedded database in place of PostgreSQL (the targets are those of PostgreSQL)
   --profile             also write a CPU profile of the service, to be opened in a browser's developer tools
   --rounds <number>     7

@@ -79,14 +79,14 @@ test('mail that the server refuses is in the delivery log with its words, and in
 test('scheduled work has begun by itself and is counted', async () => {
   for (const job of ['clean-up', 'forgetting-guesses', 'retention']) {
     await eventually(async () =>
-      (await figures()).includes(`daemun_scheduled_runs_total{job="${job}",outcome="done"} 1`),
+      (await figures()).includes(`daemun_scheduled_runs_total{task="${job}",outcome="done"} 1`),
     );
   }
 });
 
 test('and leaves nothing of what strangers made it keep, however many they were', async () => {
   await eventually(async () =>
-    (await figures()).includes('daemun_scheduled_runs_total{job="forgetting-guesses",outcome="done"} 1'),
+    (await figures()).includes('daemun_scheduled_runs_total{task="forgetting-guesses",outcome="done"} 1'),
   );
   expect((await service.services.database.pool.query('SELECT FROM sign_in_throttles')).rowCount).toBe(0);
 });

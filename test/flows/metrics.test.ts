@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
 import { registerMachine, startWholeService, type WholeService } from '../support/whole-service.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -82,28 +83,74 @@ async function known(): Promise<Map<string, string>> {
   return new Map([...types].map(([, name, type]) => [name!, type!]));
 }
 
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+
 const rowsOfDocs = () =>
-  [...readFileSync(new URL('docs/metrics.md', root), 'utf8').matchAll(/^\| `(daemun_\w+).*/gm)].map(([row, name]) => ({
+  [...read('docs/metrics.md').matchAll(/^\| `(daemun_\w+)(?:\{([\w,]+)\})?.*/gm)].map(([row, name, labels]) => ({
     name: name!,
+    labels: labels?.split(',') ?? [],
     isConditional: /only with `[A-Z_]+`/.test(row),
   }));
 
-test('every expression of the dashboard asks for metrics that exist', async () => {
+const expressionsOfDashboard = (): string[] =>
+  JSON.parse(read('docs/grafana/daemun.json')).panels.flatMap(({ targets = [] }: { targets?: { expr: string }[] }) =>
+    targets.map(({ expr }) => expr),
+  );
+
+const alerts = (): { alert: string; expr: string; for?: string }[] =>
+  parse(read('docs/grafana/alerts.yaml')).groups[0].rules;
+
+test('every expression of the dashboard and of the alerts asks for metrics that exist', async () => {
   // Those of what this service runs without are there when it is.
   const names = new Set(rowsOfDocs().flatMap(({ name, isConditional }) => (isConditional ? [name] : [])));
   for (const [name, type] of await known()) {
     for (const part of type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']) names.add(name + part);
   }
-  const dashboard = JSON.parse(readFileSync(new URL('docs/grafana/daemun.json', root), 'utf8'));
-  const asked = dashboard.panels.flatMap(({ targets = [] }: { targets?: { expr: string }[] }) =>
-    targets.map(({ expr }) => [expr, expr.match(/\b(?:daemun|process|nodejs)_\w+/g) ?? []]),
-  );
+  const namesIn = (expression: string) => expression.match(/\b(?:daemun|process|nodejs)_\w+|^up\b/g) ?? [];
+  const asked = expressionsOfDashboard();
   expect(asked.length).toBeGreaterThan(15);
-  for (const { name } of rowsOfDocs().filter(({ isConditional }) => isConditional)) {
-    expect(asked.flatMap(([, used]: [string, string[]]) => used)).toContain(name);
-  }
-  const wrong = asked.filter(([, used]: [string, string[]]) => !used.length || !used.every((name) => names.has(name)));
+  names.add('up');
+  const wrong = [...asked, ...alerts().map(({ expr }) => expr)].filter((expression) => {
+    const used = namesIn(expression);
+    return used.length === 0 || !used.every((name) => names.has(name));
+  });
   expect(wrong).toEqual([]);
+  const inDocs = readdirSync(new URL('docs/', root)).filter((file) => file.endsWith('.md'));
+  const mentioned = inDocs.flatMap((file) => read(`docs/${file}`).match(/\bdaemun_\w+(?=[{)[`])/g) ?? []);
+  for (const { name } of rowsOfDocs()) names.add(name);
+  // Two roles of the database and a type of token.
+  for (const other of ['daemun_app', 'daemun_owner', 'daemun_api_key']) names.add(other);
+  expect(mentioned.filter((name) => !names.has(name))).toEqual([]);
+  // And the dashboard shows all of ours.
+  const shown = new Set(asked.flatMap(namesIn).map((name) => name.replace(/_(?:bucket|sum|count)$/, '')));
+  expect(rowsOfDocs().filter(({ name }) => !shown.has(name))).toEqual([]);
+});
+
+test('every expression asks for labels that its metrics have, and none of ours is one that Prometheus sets itself', () => {
+  const rows = rowsOfDocs();
+  const given = ['job', 'instance'];
+  expect(rows.filter(({ labels }) => labels.some((label) => given.includes(label)))).toEqual([]);
+  const labelsOf = new Map(rows.map(({ name, labels }) => [name, new Set([...labels, ...given])]));
+  const texts = [...expressionsOfDashboard(), ...alerts().map(({ expr }) => expr)];
+  const wrong = texts.filter((expression) => {
+    const names = [...expression.matchAll(/\b(daemun_\w+?)(_bucket)?(?=[{[)\s]|$)/g)].map(([, name]) => name!);
+    const labels = new Set(names.flatMap((name) => [...(labelsOf.get(name) ?? [])]).concat('le'));
+    const matched = [...expression.matchAll(/[{,]\s*(\w+)\s*(?:=~|!~|!=|=)/g)].map(([, label]) => label!);
+    const grouped = [...expression.matchAll(/\bby \(([\w, ]+)\)/g)].flatMap(([, some]) => some!.split(', '));
+    const jobs = [...expression.matchAll(/\bjob=~?"([^"]*)"/g)].map(([, job]) => job!);
+    if (!jobs.every((job) => ['$job', 'daemun'].includes(job))) return true;
+    return names.length > 0 && ![...matched, ...grouped].every((label) => labels.has(label));
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('docs/operations.md tells of every alert as it is in the file of rules', () => {
+  const section = read('docs/operations.md').split('## What to alert on')[1]!.split('\n## ')[0]!;
+  const told = [...section.matchAll(/^\| .*? \| `(.*)`(?: for (\d+) m)? \|$/gm)].map(([, expr, minutes]) => ({
+    expr: expr!.replaceAll('\\|', '|'),
+    for: minutes && `${minutes}m`,
+  }));
+  expect(told).toEqual(alerts().map((rule) => ({ expr: rule.expr, for: rule.for })));
 });
 
 test('docs/metrics.md has every metric of ours, and no other', async () => {

@@ -27,6 +27,7 @@ export async function openAccelerator({
   });
   if (!redis) return createInProcessAccelerator({ countReads });
   const countFailure = metrics.counter('daemun_redis_failures_total', 'Redis was late or failed.', ['reason']);
+  for (const reason of ['late', 'failed']) countFailure({ reason }, 0);
   const { createRedisAccelerator } = await import('./redis.ts');
   const { prefix, ...settings } = redis;
   const accelerator = createRedisAccelerator({

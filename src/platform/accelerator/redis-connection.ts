@@ -15,6 +15,8 @@ export interface RedisSettings {
 
 /** The few commands that are needed, whoever serves them. Each is for one key, so that a Cluster can serve them too. */
 export interface RedisConnection {
+  /** Asks the server that holds the data; of a Cluster every one that holds a part of it. */
+  ping(): Promise<unknown>;
   get(key: string): Promise<string | null>;
   set(key: string, value: string, milliseconds: number): Promise<unknown>;
   remove(key: string): Promise<unknown>;
@@ -49,6 +51,7 @@ interface Commands {
   connect(): Promise<unknown>;
   destroy(): unknown;
   on(event: string, hear: (...args: unknown[]) => void): unknown;
+  ping(): Promise<unknown>;
   get(key: string): Promise<string | null>;
   set(key: string, value: string, options: { expiration: { type: 'PX'; value: number } }): Promise<unknown>;
   del(key: string): Promise<unknown>;
@@ -118,6 +121,7 @@ export function openRedisConnection(
   }
 
   return {
+    ping: () => use((client) => client.ping()),
     get: (key) => use((client) => client.get(key)),
     set: (key, value, milliseconds) =>
       use((client) => client.set(key, value, { expiration: { type: 'PX', value: milliseconds } })),

@@ -59,7 +59,7 @@ export function createRedisAccelerator(options: RedisAcceleratorOptions): RedisA
   });
   const breaker = createBreaker({
     deadline,
-    probe: (key) => connection.get(`${prefix}${key}`),
+    probe: (key) => (key === undefined ? connection.ping() : connection.get(`${prefix}${key}`)),
     onFailure,
     onClosed() {
       if (isToldOf) logger.info('Redis answers again');

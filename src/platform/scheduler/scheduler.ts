@@ -40,17 +40,18 @@ export function startScheduler({ database, jobs, logger, metrics, lease = 30 }: 
   const leases = createJobLeases(database.pool);
   const stop = new AbortController();
   const succeeded = new Map<string, number>();
+  // Not `job`: that is what Prometheus itself calls the group of what it scrapes, and ours would be called `exported_job` there.
   const count = metrics.counter(
     'daemun_scheduled_runs_total',
     'Rounds of scheduled work on this node: done, failed, or lost to another node.',
-    ['job', 'outcome'],
+    ['task', 'outcome'],
   );
   metrics.gauge(
     'daemun_scheduled_job_success_age_seconds',
     'How long ago a scheduled job last succeeded on any node, as this node knows it.',
-    ['job'],
+    ['task'],
     (set) => {
-      for (const [job, at] of succeeded) set((Date.now() - at) / 1000, { job });
+      for (const [task, at] of succeeded) set((Date.now() - at) / 1000, { task });
     },
   );
   const loops = jobs.map((job) => {
@@ -123,7 +124,7 @@ export function startScheduler({ database, jobs, logger, metrics, lease = 30 }: 
       succeeded.set(name, Date.now());
     } else if (failure) logger.warn({ error: failure, ...facts }, 'scheduled work failed and is tried again later');
     else logger.info(facts, isLost ? 'scheduled work went on elsewhere' : 'scheduled work stopped with the service');
-    count({ job: name, outcome: isWhole ? 'done' : failure ? 'failed' : 'lost' });
+    count({ task: name, outcome: isWhole ? 'done' : failure ? 'failed' : 'lost' });
     // Where it was interrupted, the next one goes on at once. If this is not heard, they wait until the lease ends.
     const next = isWhole || failure ? every : 0;
     await leases.finish(name, run, { next, succeeded: isWhole });

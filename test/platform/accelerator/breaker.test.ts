@@ -1,14 +1,24 @@
-import { afterEach, expect, test } from '@jest/globals';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { type Breaker, createBreaker } from '../../../src/platform/accelerator/breaker.ts';
 import { until } from '../../support/redis.ts';
 
 let breaker: Breaker;
-afterEach(() => breaker.stop());
+afterEach(() => {
+  breaker.stop();
+  jest.useRealTimers();
+});
 
 const never = () => new Promise<never>(() => {});
 
-async function closed(deadline: number, probe: (key: string) => Promise<unknown> = async () => 'PONG') {
-  const noted = { probed: [] as string[], failures: [] as string[], closed: 0 };
+type Probe = (key: string | undefined) => Promise<unknown>;
+
+async function closed(
+  deadline: number,
+  probe: Probe = async () => 'PONG',
+  patience = () => until(() => !breaker.isOpen),
+) {
+  const noted = { probed: [] as (string | undefined)[], failures: [] as string[], closed: 0 };
   breaker = createBreaker({
     deadline,
     probe(key) {
@@ -20,7 +30,7 @@ async function closed(deadline: number, probe: (key: string) => Promise<unknown>
       noted.closed += 1;
     },
   });
-  await until(() => !breaker.isOpen);
+  await patience();
   return noted;
 }
 
@@ -58,6 +68,20 @@ test('an answer that is here already counts, however late this process looks', a
   expect(breaker.isOpen).toBe(false);
 });
 
+test('an answer to what this process came to ask late counts too: it was this process that was away', async () => {
+  await closed(20);
+  const sentLate = () =>
+    new Promise((resolve) =>
+      setImmediate(() => {
+        const end = performance.now() + 200;
+        while (performance.now() < end);
+        setTimeout(resolve, 3, 'here');
+      }),
+    );
+  expect(await breaker.run('a', sentLate)).toBe('here');
+  expect(breaker.isOpen).toBe(false);
+});
+
 test('what fails opens it, what is refused in words does not', async () => {
   const noted = await closed(5_000);
   for (const words of ['WRONGTYPE Operation against a key', 'OOM command not allowed', 'ERR unknown command']) {
@@ -87,4 +111,82 @@ test('a lost connection opens it without anybody waiting', async () => {
   await closed(5_000);
   breaker.trip();
   expect(breaker.isOpen).toBe(true);
+});
+
+test('no request is charged with the probes that it set off', async () => {
+  const requests = new AsyncLocalStorage<string>();
+  const chargedTo: (string | undefined)[] = [];
+  await closed(5_000, async () => void chargedTo.push(requests.getStore()));
+  await requests.run('a request', () =>
+    breaker.run('a', () => Promise.reject(new Error('Socket closed unexpectedly'))),
+  );
+  const before = chargedTo.length;
+  await until(() => !breaker.isOpen && chargedTo.length >= before + 3);
+  expect(new Set(chargedTo)).toEqual(new Set([undefined]));
+});
+
+describe('by a clock of its own', () => {
+  const pass = (milliseconds: number) => jest.advanceTimersByTimeAsync(milliseconds);
+  const longest = 200;
+
+  async function closedBefore(isWell: () => boolean) {
+    jest.useFakeTimers();
+    return closed(
+      25,
+      () => (isWell() ? Promise.resolve('PONG') : never()),
+      () => pass(longest),
+    );
+  }
+
+  test('it notices within 200 ms that nobody is there, though nobody asks anything', async () => {
+    let isWell = true;
+    const noted = await closedBefore(() => isWell);
+    for (let round = 1; round <= 20; round++) {
+      await pass(1_000 + 7 * round);
+      expect(breaker.isOpen).toBe(false);
+      isWell = false;
+      await pass(longest);
+      expect(breaker.isOpen).toBe(true);
+      expect(noted.failures).toHaveLength(round);
+      isWell = true;
+      await pass(10_000);
+      expect(breaker.isOpen).toBe(false);
+    }
+    expect(new Set(noted.failures)).toEqual(new Set(['late']));
+    // It is about everybody, before and after.
+    expect(new Set(noted.probed)).toEqual(new Set([undefined]));
+  });
+
+  test('its heartbeats are seldom, and there are none where questions are answered anyway', async () => {
+    const noted = await closedBefore(() => true);
+    noted.probed.splice(0);
+    await pass(10_000);
+    expect(noted.probed.length).toBeGreaterThanOrEqual(120);
+    expect(noted.probed.length).toBeLessThanOrEqual(180);
+    noted.probed.splice(0);
+    for (let asked = 0; asked < 200; asked++) {
+      expect(await breaker.run('a', async () => 'here')).toBe('here');
+      await pass(50);
+    }
+    expect(noted.probed).toEqual([]);
+  });
+
+  test('a heartbeat that is refused in words is one, and none comes after the end', async () => {
+    let refuses = false;
+    jest.useFakeTimers();
+    const noted = await closed(
+      25,
+      () => (refuses ? Promise.reject(new Error('NOPERM this user has no permissions')) : Promise.resolve('PONG')),
+      () => pass(longest),
+    );
+    refuses = true;
+    await pass(2_000);
+    expect(breaker.isOpen).toBe(false);
+    expect(noted.failures).toEqual([]);
+    breaker.stop();
+    noted.probed.splice(0);
+    await pass(10_000);
+    expect(noted.probed).toEqual([]);
+    expect(jest.getTimerCount()).toBe(0);
+  });
 });

@@ -8,6 +8,13 @@ const logger = { info() {}, warn() {} };
 const opened: RedisAccelerator[] = [];
 let names = 0;
 
+/** One that has no question for anybody. */
+function openIdle({ settings: redis }: RedisSetup): RedisAccelerator {
+  const idle = createRedisAccelerator({ redis, prefix: 'test:', secret, logger, deadline: 100 });
+  opened.push(idle);
+  return idle;
+}
+
 function openTwo({ settings: redis }: RedisSetup): [RedisAccelerator, RedisAccelerator] {
   const options = { redis, prefix: 'test:', secret, logger, deadline: 1_000 };
   opened.push(createRedisAccelerator(options), createRedisAccelerator(options));
@@ -34,12 +41,18 @@ function openTwo({ settings: redis }: RedisSetup): [RedisAccelerator, RedisAccel
     });
   }
 
-  test('Sentinels make the replica the server when that dies, and nodes follow', async () => {
+  test('Sentinels make the replica the server when that dies, and nodes follow; an idle one notices that it hangs', async () => {
     setup = await startSentinels();
     const nodes = openTwo(setup);
+    const idle = openIdle(setup);
     await areTogether(...nodes);
     await setup.servers[0]!.kill();
     await areTogether(...nodes);
+    await until(() => !idle.isAlone);
+    setup.servers[1]!.signal('SIGSTOP');
+    await until(() => idle.isAlone);
+    setup.servers[1]!.signal('SIGCONT');
+    await until(() => !idle.isAlone);
   });
 
   test('a Cluster that lost a third of its keys does not stop anybody, and is used again when it is whole', async () => {
@@ -57,5 +70,17 @@ function openTwo({ settings: redis }: RedisSetup): [RedisAccelerator, RedisAccel
     for (let key = 0; key < 50; key++) expect(await cache.find(`${key}`)).toBe(`read ${key}`);
     await setup.servers[2]!.start();
     await areTogether(...nodes);
+  });
+
+  test('an idle node notices whichever server of a Cluster hangs', async () => {
+    setup = await startCluster();
+    const idle = openIdle(setup);
+    for (const server of setup.servers) {
+      await until(() => !idle.isAlone);
+      server.signal('SIGSTOP');
+      await until(() => idle.isAlone);
+      server.signal('SIGCONT');
+    }
+    await until(() => !idle.isAlone);
   });
 });

@@ -102,7 +102,7 @@ test('a round is due once on all nodes together, and the next one only after the
   expect(runs).toBe(1);
   // It did not do it itself, and knows when it was done.
   await eventually(async () =>
-    /daemun_scheduled_job_success_age_seconds\{job="work"\} \d/.test((await figures.exposition()).text),
+    /daemun_scheduled_job_success_age_seconds\{task="work"\} \d/.test((await figures.exposition()).text),
   );
 });
 
@@ -118,8 +118,8 @@ test('what fails is logged, counted, and comes again', async () => {
   );
   expect(lines).toContainEqual(expect.objectContaining({ level: 'debug', job: 'work', msg: 'scheduled work done' }));
   const { text } = await metrics.exposition();
-  expect(text).toContain('daemun_scheduled_runs_total{job="work",outcome="failed"} 1');
-  expect(text).toMatch(/daemun_scheduled_runs_total\{job="work",outcome="done"\} \d/);
+  expect(text).toContain('daemun_scheduled_runs_total{task="work",outcome="failed"} 1');
+  expect(text).toMatch(/daemun_scheduled_runs_total\{task="work",outcome="done"\} \d/);
 });
 
 test('a node that vanished is waited for until its lease ends, and what it says later does not count', async () => {
@@ -161,7 +161,7 @@ test('work that lost its turn is told to stop, and does not say when the next ro
   await eventually(() => isTold);
   await eventually(() => lines.some(({ msg }) => msg === 'scheduled work went on elsewhere'));
   expect(await leases.take('work', 1)).toMatchObject({ isOurs: false });
-  expect((await metrics.exposition()).text).toContain('daemun_scheduled_runs_total{job="work",outcome="lost"} 1');
+  expect((await metrics.exposition()).text).toContain('daemun_scheduled_runs_total{task="work",outcome="lost"} 1');
 });
 
 test('a node that stops waits for the step that it is at and hands the turn over', async () => {
