@@ -18,6 +18,8 @@ const TRACKED = [
   'token.revoked',
   'password.changed',
 ];
+/** What a refusal ends is on record too: the replay of something that was spent. */
+const REPLAYS = { exchange: 'code.replayed', refresh: 'refresh_token.replayed' };
 
 /**
  * Judges a history that is over: every answer against every other one, and all of them against what the database holds.
@@ -88,6 +90,15 @@ function indexOf(all) {
       names.filter((name) => !name.startsWith('user:') || isOlder(value, began)),
     );
 
+  const mayEnd = (value, end, except) =>
+    endersOf(value).some(
+      (one) =>
+        one !== except &&
+        one.start <= end &&
+        !['limited', 'not-sent'].includes(one.outcome) &&
+        (one.outcome === 'unknown' || touches(value, one.ends[one.outcome])),
+    );
+
   return {
     operations,
     issuedBy,
@@ -98,15 +109,18 @@ function indexOf(all) {
         ({ ends, outcome, end, start: began }) =>
           end < start && began >= (issuedBy.get(value)?.start ?? 0) && ended(value, ends[outcome], began),
       ),
+    /** Refused because somebody had taken it before, and for no other reason that there could be. */
+    isReplay: (operation) =>
+      operation.outcome === 'refused' &&
+      (operation.spends ?? []).some(
+        (value) =>
+          (spenders.get(value) ?? []).some(({ outcome }) => outcome === 'acknowledged') &&
+          operation.end - (issuedBy.get(value)?.start ?? 0) <= freshness(value) &&
+          !mayEnd(value, operation.end, operation),
+      ),
     /** Something that may have ended it had begun by then. */
     mayHaveEnded: (value, end, except) =>
-      endersOf(value).some(
-        (one) =>
-          one !== except &&
-          one.start <= end &&
-          !['limited', 'not-sent'].includes(one.outcome) &&
-          (one.outcome === 'unknown' || touches(value, one.ends[one.outcome])),
-      ) ||
+      mayEnd(value, end, except) ||
       (spenders.get(value) ?? []).some(
         (one) => one !== except && one.start <= end && ['acknowledged', 'unknown'].includes(one.outcome),
       ),
@@ -154,7 +168,7 @@ function checkAcceptance({ operations, issuedBy, endedBefore, mayHaveEnded }, re
       } else if (operation.outcome === 'refused') {
         const issued = issuedBy.get(value);
         if (!issued || mayHaveEnded(value, operation.end, operation)) continue;
-        if (operation.end - issued.start > (FRESH[value.split(':', 1)[0]] ?? Number.POSITIVE_INFINITY)) continue;
+        if (operation.end - issued.start > freshness(value)) continue;
         report('acknowledged and lost', `${short(value)} was refused by ${operation.kind}`, issued, operation);
       }
     }
@@ -193,8 +207,11 @@ function checkStored({ operations, issuedBy, mayHaveEnded }, { artifacts, consen
   }
 }
 
-/** Each acknowledged event has its row, once; each row has a request that was answered so, or whose answer nobody knows. */
-function checkAudit({ operations }, { audit }, report) {
+/**
+ * Each acknowledged event has its row, once; so has each replay that was refused; each row has a request that was answered so, or
+ * whose answer nobody knows.
+ */
+function checkAudit({ operations, isReplay }, { audit }, report) {
   const byRequest = new Map();
   for (const row of audit) {
     if (!row.requestId || !TRACKED.includes(row.type)) continue;
@@ -212,6 +229,12 @@ function checkAudit({ operations }, { audit }, report) {
       if (!found) report('audit row missing', `${type} of an acknowledged ${operation.kind}`, operation);
     }
   }
+  for (const operation of operations) {
+    const type = REPLAYS[operation.kind];
+    if (!type || !isReplay(operation)) continue;
+    const found = audit.some((row) => row.type === type && row.requestId === operation.id);
+    if (!found) report('audit row missing', `${type} of a refused ${operation.kind}`, operation);
+  }
   for (const [key, count] of byRequest) {
     const [requestId, type] = key.split(' ');
     const operation = byId.get(requestId);
@@ -221,6 +244,11 @@ function checkAudit({ operations }, { audit }, report) {
       report('audit row too many', `${type} of a ${operation.kind} that was ${operation.outcome}`, operation);
     }
   }
+}
+
+/** Milliseconds. */
+function freshness(value) {
+  return FRESH[value.split(':', 1)[0]] ?? Number.POSITIVE_INFINITY;
 }
 
 function digestOf(model, value) {

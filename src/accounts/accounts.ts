@@ -61,6 +61,9 @@ export interface AccountsOptions {
   endAccess(tx: Transaction, accountId: string): Promise<{ sessions: string[] }>;
 }
 
+/** Milliseconds, for a few statements that may each take as long as `waitForLocks` says. */
+const PATIENT = { timeout: 60_000 };
+
 export function createAccounts({ database, audit, passwords, notify, endAccess }: AccountsOptions): Accounts {
   const { prisma, pool } = database;
   const finder = createAccountFinder(pool);
@@ -68,7 +71,7 @@ export function createAccounts({ database, audit, passwords, notify, endAccess }
 
   /** Ending access locks sessions, grants and tokens that requests under way lock too. */
   function whileEndingAccess<Outcome>(work: (tx: Transaction) => Promise<Outcome>): Promise<Outcome> {
-    return retryConflicts(() => prisma.$transaction(work));
+    return retryConflicts(() => prisma.$transaction(work, PATIENT));
   }
 
   async function endAll(tx: Transaction, id: string): Promise<number> {

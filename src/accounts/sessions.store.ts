@@ -63,7 +63,11 @@ const LIST = `SELECT uid, device, user_agent AS "userAgent", address, amr, provi
 
 const PROVIDER_OF = `SELECT provider FROM user_sessions WHERE uid = $1`;
 
-const MARK_ENDED = `UPDATE user_sessions SET ended_at = now() WHERE uid = $1 AND ended_at IS NULL RETURNING user_id AS "userId"`;
+/** With its record, which says whose it was. */
+const MARK_ENDED = `WITH ended AS (
+    UPDATE user_sessions SET ended_at = now() WHERE uid = $1 AND ended_at IS NULL RETURNING user_id),
+  recorded AS (${insertPlaced(`(SELECT json_build_array($2::jsonb || jsonb_build_object('user_id', user_id)) FROM ended)`, 'true')})
+  SELECT user_id AS "userId" FROM ended`;
 
 export function createSessionStore(pool: Pool) {
   const start = preparedStatement(pool, 'sessions.start', START);
@@ -88,9 +92,9 @@ export function createSessionStore(pool: Pool) {
     async providerOf(uid: string): Promise<string | undefined> {
       return (await providerOf([uid]))[0]?.provider ?? undefined;
     },
-    /** Whose it was, or nothing when it had ended before. */
-    async markEnded(uid: string): Promise<string | undefined> {
-      return (await markEnded([uid]))[0]?.userId;
+    /** Whose it was, or nothing when it had ended before: then there is no record either. */
+    async markEnded(uid: string, record: AuditRow): Promise<string | undefined> {
+      return (await markEnded([uid, JSON.stringify(record)]))[0]?.userId;
     },
   };
 }

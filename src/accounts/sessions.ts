@@ -135,8 +135,12 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
     },
 
     async markEnded(uid, by = {}) {
-      const userId = await store.markEnded(uid);
-      if (userId) await audit.queue.sessionEnded({ sessionId: uid, userId, reason: 'signed_out' }, by);
+      const event = audit.prepare.sessionEnded({ sessionId: uid, reason: 'signed_out' }, by);
+      const userId = await store.markEnded(uid, event.row);
+      if (userId === undefined) return;
+      // As the statement wrote it: whose session it was is known only now.
+      event.row.user_id = userId;
+      event.stored();
     },
 
     async close() {

@@ -48,7 +48,6 @@ export interface Counted {
 }
 
 export interface Blocked {
-  kind: 'blocked';
   limit: 'account' | 'device';
   /** Seconds. */
   retryAfter: number;
@@ -80,10 +79,11 @@ const isFree = (table: string) => `(${table}.blocked_until IS NULL OR ${table}.b
 const mostByStrangers = ({ mostFailures, reservedForDevices }: ThrottlePolicy) => mostFailures - reservedForDevices;
 
 /**
- * Takes one try, before the password is looked at: as a failure, until it proves to be none. Parts of a WITH: `candidate` has one row
- * with the id of an account, or none, and the digest of a device that it knows; `stranger` is the key of a login that nobody has.
- * Whether `tried` has a row is the answer. One statement each, so that two hundred at once are two hundred; logins that belong to nobody are counted by the
- * same one, so that neither its cost nor its delay tells them apart. S-122, S-128
+ * SQL, parts of a WITH: takes one try before the password is looked at, as a failure until it proves to be none. Whether `tried` has
+ * a row is the answer. In the statement that looks for the account, so that two hundred at once are two hundred; logins that belong to
+ * nobody are counted by the same one, so that neither its cost nor its delay tells them apart. S-122, S-128
+ * @param candidate at most one row: the `id` of an account, or null, and the digest of a `device` that it knows, or null
+ * @param stranger the key of a login that nobody has
  */
 export function takeTry(candidate: string, stranger: string, policy: ThrottlePolicy): string {
   const { freeTries, window, firstDelay, longestDelay, quiet, mostFailures } = policy;
@@ -92,7 +92,9 @@ export function takeTry(candidate: string, stranger: string, policy: ThrottlePol
   const recent = `CASE WHEN t.last_failed_at < now() -
     ${seconds(`CASE WHEN t.recent_failures < ${freeTries} THEN ${window} ELSE ${quiet} END`)}
     THEN 1 ELSE t.recent_failures + 1 END`;
-  // Always the device's row before the account's: two statements never wait for each other.
+  const mayStrangerTry = `${isFree('t')} AND t.failures < ${mostByStrangers(policy)}`;
+  // Always the device's row before the account's: two statements never wait for each other. What is known to be blocked is not locked,
+  // which is a write; what is not is looked at once more under its lock.
   return `counted AS (
       SELECT c.id AS user_id, c.device, coalesce(sha256(convert_to('${ACCOUNT}' || c.id, 'UTF8')), ${stranger}) AS key
       FROM ${candidate} c),
@@ -106,10 +108,11 @@ export function takeTry(candidate: string, stranger: string, policy: ThrottlePol
       RETURNING 1),
     tried_by_stranger AS (
       INSERT INTO sign_in_throttles AS t (key, user_id, failures, recent_failures, blocked_until)
-        SELECT key, user_id, 1, 1, ${blockedAfter('1')} FROM counted WHERE device IS NULL
+        SELECT key, user_id, 1, 1, ${blockedAfter('1')} FROM counted c WHERE device IS NULL
+          AND NOT EXISTS (SELECT FROM sign_in_throttles t WHERE t.key = c.key AND NOT (${mayStrangerTry}))
       ON CONFLICT (key) DO UPDATE SET failures = t.failures + 1, recent_failures = ${recent}, last_failed_at = now(),
         blocked_until = ${blockedAfter(`(${recent})`)}
-      WHERE ${isFree('t')} AND t.failures < ${mostByStrangers(policy)}
+      WHERE ${mayStrangerTry}
       RETURNING 1),
     tried AS (SELECT FROM tried_by_device UNION ALL SELECT FROM tried_by_stranger)`;
 }
@@ -139,7 +142,7 @@ export function createSignInThrottle(pool: Pool, policy: ThrottlePolicy = THROTT
   return {
     async blocked({ key, userId, device }) {
       const [row] = device ? await waitAsDevice([key, device, userId]) : await waitAsStranger([key]);
-      return { kind: 'blocked', limit: device ? 'device' : 'account', retryAfter: row?.wait ?? 1 };
+      return { limit: device ? 'device' : 'account', retryAfter: row?.wait ?? 1 };
     },
     async forgetStrangers(limit = 1_000) {
       return (await forget([limit])).length;

@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import { insertPlaced } from '../audit/audit.store.ts';
 import type { AuditRow, Transaction } from '../audit/audit.ts';
 import { preparedStatement } from '../platform/database/prepared-statement.ts';
+import { UNFLUSHED } from '../platform/database/unflushed.ts';
 import type { Account, AccountState } from './account.ts';
 import { ACCOUNT_COLUMNS, type AccountRow, accountOf, ID_BY_LOGIN } from './accounts.store.ts';
 import type { Login } from './login.ts';
@@ -71,7 +72,7 @@ export function createSignInStore(pool: Pool, policy: ThrottlePolicy) {
         WHERE u.id = ${ID_BY_LOGIN}),
       candidate AS (SELECT f.* FROM (SELECT) AS anybody LEFT JOIN found f ON true),
       ${takeTry('(SELECT id, device FROM candidate WHERE "isComparable" IS NOT FALSE)', '$4::bytea', policy)}
-      SELECT candidate.*, EXISTS (SELECT FROM tried) AS "isTaken" FROM candidate`,
+      SELECT candidate.*, EXISTS (SELECT FROM tried) AS "isTaken", ${UNFLUSHED} FROM candidate`,
   );
   // The account as it is now, after the hash was computed. The devices' rows before the account's, as everywhere; of those that
   // were not used for longest, one that somebody is using stays. They are found first and locked then: OFFSET locks what it skips.
@@ -96,7 +97,7 @@ export function createSignInStore(pool: Pool, policy: ThrottlePolicy) {
         DELETE FROM sign_in_throttles
         WHERE key = $2 AND EXISTS (SELECT 1 FROM live) AND (SELECT count(*) FROM device) + (SELECT count(*) FROM removed) >= 0),
       recorded AS (${insertPlaced('$5::json', 'EXISTS (SELECT 1 FROM device)')})
-      SELECT state::text AS state FROM live`,
+      SELECT state::text AS state, ${UNFLUSHED} FROM live`,
   );
 
   return {

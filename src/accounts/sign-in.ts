@@ -71,26 +71,31 @@ export function createSignIn(options: SignInOptions): SignIn {
   const credentials = createCredentialStore(database.pool);
   const throttle = createSignInThrottle(database.pool, throttlePolicy);
 
-  /** Tries of one login stand in line here, so that an attack on it holds one connection of this node and not all of them. */
   const lines = new Map<string, Promise<unknown>>();
-  function inLine<T>(key: Buffer, act: () => Promise<T>): Promise<T> {
-    const line = key.toString('base64');
-    const turn = (lines.get(line) ?? Promise.resolve()).then(act, act);
+  /**
+   * Tries of one login stand in line here, so that an attack on it holds one connection of this node and not all of them. No more of
+   * them wait than there are places for hashes, and when one fails, so do those behind it: a database that does not answer would let
+   * each of them wait as long.
+   */
+  async function inLine<T>(key: Buffer, act: () => Promise<T>): Promise<T> {
+    const line = key.toString('latin1');
+    const turn = (lines.get(line) ?? Promise.resolve()).then(act);
     lines.set(line, turn);
-    const leave = () => {
+    try {
+      return await turn;
+    } finally {
       if (lines.get(line) === turn) lines.delete(line);
-    };
-    turn.then(leave, leave);
-    return turn;
+    }
   }
 
   /** @throws AppError unavailable, with no try counted, when the password cannot be compared */
   async function begin(attempt: Omit<Attempt, 'knownPeppers'>): Promise<{ candidate?: Candidate; isTaken: boolean }> {
-    const tryOnce = () => store.begin({ ...attempt, knownPeppers: passwords.knownPeppers() });
-    let begun = await inLine(attempt.stranger, tryOnce);
+    const tryOnce = () =>
+      inLine(attempt.stranger, () => store.begin({ ...attempt, knownPeppers: passwords.knownPeppers() }));
+    let begun = await tryOnce();
     if (begun.try === 'unknown_pepper') {
       await passwords.knowPepperOf(begun.candidate?.password);
-      begun = await inLine(attempt.stranger, tryOnce);
+      begun = await tryOnce();
     }
     if (begun.try === 'unknown_pepper') throw unavailable(1);
     return { ...begun, isTaken: begun.try === 'taken' };

@@ -67,6 +67,8 @@ export interface Observations {
   apiCallRefused(of: { cause: ApiCallRefusal; operation: string }, by: AuditContext): void;
   /** 401: who it is was not proven; 403: it was, and is not enough. */
   permissionRefused(of: { status: 401 | 403; route: string }, by: AuditContext): void;
+  /** By the engine, of no client of ours or over a limit. Its figure is that of all requests, by route and status. */
+  requestRefused(of: { route: string; error: string }, by: AuditContext): void;
   /** An upstream said who somebody is. What it failed at is in the audit log. */
   upstreamAnswered(of: { provider: string }, by: AuditContext): void;
   /** From now on this node signs and publishes with these. */
@@ -136,6 +138,9 @@ export function createObservations({ logger, metrics, providers }: ObservationsO
     permissionRefused({ status, route }, by) {
       refused({ status: String(status), route });
       log(`permission ${status} ${route}`, 'permission.refused', { status, route }, by);
+    },
+    requestRefused({ route, error }, by) {
+      log(`request ${route} ${error}`, 'request.refused', { route, error }, by);
     },
     upstreamAnswered({ provider }, by) {
       answered({ provider: providers.includes(provider) ? provider : 'other' });

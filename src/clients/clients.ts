@@ -88,6 +88,9 @@ export interface ClientsOptions {
   accelerator?: Pick<Accelerator, 'cache'>;
 }
 
+/** Milliseconds: for every person who uses it, its grant and its tokens end, and all of them or none. */
+const PATIENT = { timeout: 10 * 60_000 };
+
 /** A change that is answered holds on every node: see `client-cache.ts`. S-047 */
 export function createClients(options: ClientsOptions): Clients {
   const { database, audit, endClientAccess, builtIn = [], builtInClients = [] } = options;
@@ -121,7 +124,7 @@ export function createClients(options: ClientsOptions): Clients {
           await audit.in(tx).clientEnabled({ clientId: id }, by);
         }
         return 'done';
-      });
+      }, PATIENT);
     // Ending access locks grants that requests under way lock too.
     return settled(id, retryConflicts(change));
   }

@@ -27,7 +27,6 @@ const OWN_ERRORS: Partial<Record<ErrorCode, Kind>> = {
   interaction_expired: 'expired',
   cross_site_request: 'form',
   link_spent: 'link',
-  too_many_requests: 'throttled',
   not_found: 'missing',
   method_not_allowed: 'missing',
   unauthorized: 'denied',
@@ -44,6 +43,9 @@ const PROTOCOL_ERRORS = new Map<string, Kind>([
   ['temporarily_unavailable', 'busy'],
 ]);
 
+/** Seconds, where nobody said how long. */
+const SOON = 60;
+
 /** Pages whose form may be asked for again after it failed. */
 const RETRY = /^\/(?:interaction|setup|set-password)\/[\w-]+/;
 
@@ -56,8 +58,7 @@ export interface ErrorScreens {
 export function createErrorScreens(screens: Screens): ErrorScreens {
   return {
     appError(ctx, { code, status, publicText, retryAfter }) {
-      const wait = retryAfter ?? 60;
-      const words: Words = WORDS[ownKind(ctx, code, status)];
+      const words: Words = code === 'too_many_requests' ? throttled(retryAfter) : WORDS[ownKind(ctx, code, status)];
       const [path] = RETRY.exec(ctx.path) ?? [];
       // The query of a callback is not for pages: a switch of language would carry it on.
       const address = path ?? (ctx.path.startsWith('/callback/') ? ctx.path : undefined);
@@ -68,7 +69,7 @@ export function createErrorScreens(screens: Screens): ErrorScreens {
         {
           code,
           title: words.title,
-          text: code === 'too_many_requests' ? { ...words.text, args: { duration: { seconds: wait } } } : words.text,
+          text: words.text,
           description: publicText,
           requestId: ctx.state.requestId,
           ...(retryAfter !== undefined && { retryAfter }),
@@ -78,11 +79,21 @@ export function createErrorScreens(screens: Screens): ErrorScreens {
       );
     },
     protocolError(ctx, { error, description, status }) {
-      const words = WORDS[PROTOCOL_ERRORS.get(error) ?? (status >= 500 ? 'server' : 'request')];
+      // A limit that is reached inside the engine: the protocol has no code of its own for it.
+      const retryAfter = status === 429 ? Number(ctx.response.get('Retry-After')) || SOON : undefined;
+      const words: Words = retryAfter
+        ? throttled(retryAfter)
+        : WORDS[PROTOCOL_ERRORS.get(error) ?? (status >= 500 ? 'server' : 'request')];
       const { requestId } = ctx.state;
-      screens.show(ctx, 'error', { code: error, ...words, ...(description && { description }), requestId }, { status });
+      const said = { ...(description && { description }), ...(retryAfter && { retryAfter }) };
+      screens.show(ctx, 'error', { code: error, ...words, ...said, requestId }, { status });
     },
   };
+}
+
+function throttled(retryAfter = SOON): Words {
+  const { title, text } = WORDS.throttled;
+  return { title, text: { ...text, args: { duration: { seconds: retryAfter } } } };
 }
 
 function ownKind({ path }: Context, code: ErrorCode, status: number): Kind {

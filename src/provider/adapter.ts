@@ -11,7 +11,7 @@ import { type Continued, createContinuations, type DescribeStart } from './artif
 import { askingClient, foresee, isMereTouch, rememberSession, takeGrant, takeSession } from './artifact-foresight.ts';
 import { digestOf } from './artifact-identity.ts';
 import { createArtifactReads, type StoredArtifact } from './artifact-reads.ts';
-import { type ArtifactRecord, payloadOf, recordOf } from './artifact-record.ts';
+import { type ArtifactRecord, accountOf, payloadOf, recordOf } from './artifact-record.ts';
 import { createArtifactRevocations } from './artifact-revocations.ts';
 import { type Collected, createTokenRequests, type DescribeIssue } from './artifact-token-request.ts';
 import { createArtifactWrites } from './artifact-writes.ts';
@@ -48,7 +48,8 @@ export interface ArtifactStoreOptions {
 export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStore {
   const { pool, refreshSuccessorKey, refreshGrace, clockAhead = () => 0 } = options;
   const reads = createArtifactReads(pool, refreshGrace);
-  const write = createArtifactWrites(pool, refreshGrace);
+  const write = createArtifactWrites({ pool, refreshGrace, isFlushed: true });
+  const prepare = createArtifactWrites({ pool, refreshGrace, isFlushed: false });
   const amend = createAmendments(pool);
   const recentInteractions = createRecentInteractions();
   const revocations = createArtifactRevocations(pool);
@@ -88,7 +89,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
   /** One that belongs to a session may end with it at any time, and is read each time. */
   async function saveInteraction(record: ArtifactRecord, { result, session }: AdapterPayload): Promise<void> {
     if (!result) {
-      await save(record.kind, record);
+      if ((await prepare({ save: [record] })) === 'refused') throw cannotStore(record.kind);
       if (!session) recentInteractions.remember(record);
       return;
     }
@@ -103,6 +104,18 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
 
   function recentInteraction(id: Buffer): StoredArtifact | undefined {
     return recentInteractions.find(id, Provider.ctx?.oidc?.route === 'resume' ? 'answer' : 'question');
+  }
+
+  /**
+   * The engine destroys an interaction to go on with it, which may happen once, and only with the person it was read with: another
+   * node may have taken another answer since, and ends with its own person only. S-143, S-158
+   */
+  async function useUpInteraction(value: string, id: Buffer): Promise<void> {
+    recentInteractions.forget(id);
+    const pending = Provider.ctx?.oidc?.entities.Interaction;
+    const destroy = { id, ...(pending?.jti === value && { accountId: accountOf('Interaction', pending) ?? '' }) };
+    if (continuations.useUp(destroy)) return;
+    if ((await write({ destroy })) === 'lost') throw interactionExpired();
   }
 
   async function goOn({ interaction, saved, start }: Continued): Promise<void> {
@@ -185,14 +198,12 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
 
       async destroy(value) {
         const id = digestOf(model, value);
-        if (model === 'Interaction') recentInteractions.forget(id);
+        if (model === 'Interaction') return useUpInteraction(value, id);
         // The engine ends the family after its token: whoever asks again after a crash between the two would find nothing to end.
         if (model === 'RefreshToken') await revocations.endFamilyOf(id);
         if (model === 'Grant') await revocations.endGrant(id);
         else if (model === 'Session') await write({ end: id });
-        else if (model === 'Interaction' && continuations.useUp(id)) return;
-        // The engine destroys an interaction to go on with it, which may happen once. S-143
-        else if ((await write({ destroy: id })) === 'lost' && model === 'Interaction') throw interactionExpired();
+        else await write({ destroy: { id } });
       },
 
       async revokeByGrantId(grantId) {

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import { accountAsJson } from '../accounts/account-json.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
+import { UNFLUSHED } from '../platform/database/unflushed.ts';
 import { binaryArray, binaryIntegers } from './artifact-arrays.ts';
 import type { ArtifactRecord } from './artifact-record.ts';
 import { prepared } from './artifact-statement.ts';
@@ -14,7 +15,7 @@ const AMEND = `
   SET account_id = m.account_id, payload = m.payload, expires_at = now() + make_interval(secs => m.lifetime)
   FROM unnest($1::bytea[], $2::text[], $3::json[], $4::int4[], $5::int4[]) AS m(id, account_id, payload, lifetime, place)
   WHERE octet_length(m.id) = 32 AND a.id = m.id AND a.revoked_at IS NULL AND a.expires_at > now()
-  RETURNING m.place, ${accountAsJson('m.account_id')}`;
+  RETURNING m.place, ${accountAsJson('m.account_id')}, ${UNFLUSHED}`;
 
 /** Overwrites what is there, and nothing that is not: what was ended, used up or is past its time meanwhile does not come back. */
 export function createAmendments(pool: Pool): (record: ArtifactRecord) => Promise<Amended> {

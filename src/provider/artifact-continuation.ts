@@ -1,12 +1,13 @@
 import type { PreparedStart } from '../accounts/sessions.ts';
 import type { ArtifactRecord } from './artifact-record.ts';
+import type { Destruction } from './artifact-write-statement.ts';
 import { policyOf } from './client-policy.ts';
 import { type EngineContext, Provider } from './engine.ts';
 
 /** What going on with a sign-in has to write. */
 export interface Continued {
   /** The interaction that is used up. */
-  interaction: Buffer;
+  interaction: Destruction;
   saved: ArtifactRecord[];
   start?: PreparedStart;
 }
@@ -66,7 +67,7 @@ export function createContinuations(commit: (continued: Continued) => Promise<vo
      * Whether it is collected; otherwise the caller has to do it. Only for what everybody expects of a sign-in: in a session that
      * nobody knows yet, whose save is sure to come, and with nothing else that may happen once.
      */
-    useUp(interaction: Buffer): boolean {
+    useUp(interaction: Destruction): boolean {
       const request = ofThisRequest();
       const { route, session, entities } = Provider.ctx?.oidc ?? {};
       const pending = entities?.Interaction;

@@ -41,7 +41,15 @@ export function recordOf(model: string, value: string, payload: AdapterPayload, 
 }
 
 /** Whose it is: what an interaction holds of a person must end with everything else of theirs, above all a finished sign-in. */
-function accountOf(model: string, { accountId, result, lastSubmission, session }: AdapterPayload): string | undefined {
+export function accountOf(
+  model: string,
+  {
+    accountId,
+    result,
+    lastSubmission,
+    session,
+  }: Pick<AdapterPayload, 'accountId' | 'result' | 'lastSubmission' | 'session'>,
+): string | undefined {
   if (model === 'Interaction') {
     return result?.login?.accountId ?? lastSubmission?.login?.accountId ?? session?.accountId;
   }

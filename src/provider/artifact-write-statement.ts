@@ -1,5 +1,6 @@
 import { type StartedRow, startPlaced } from '../accounts/sessions.store.ts';
 import { type AuditRow, insertPlaced } from '../audit/audit.store.ts';
+import { UNFLUSHED } from '../platform/database/unflushed.ts';
 import { binaryArray, binaryIntegers } from './artifact-arrays.ts';
 import type { ArtifactRecord } from './artifact-record.ts';
 
@@ -7,7 +8,7 @@ import type { ArtifactRecord } from './artifact-record.ts';
 export interface Write {
   save?: ArtifactRecord[];
   consume?: Consumption;
-  destroy?: Buffer;
+  destroy?: Destruction;
   /** What the audit log says about it: stored if all of the above was. */
   record?: AuditRow;
   /** The entry in a person's list that goes with a session: stored if all of the above was. */
@@ -19,6 +20,12 @@ interface Consumption {
   id: Buffer;
   /** With one, a second time within the grace period wins too, as long as the successor was not used. */
   successor: Buffer | null;
+}
+
+export interface Destruction {
+  id: Buffer;
+  /** Whose it has to be, '' for nobody's: otherwise it stays. */
+  accountId?: string;
 }
 
 export type Lane = keyof Write;
@@ -106,11 +113,12 @@ function start(parameter: NextParameter): string {
   )})`;
 }
 
-/** Of many callers one finds the row. A tombstone stays. */
+/** Of many callers one finds the row. A tombstone stays, and what somebody else has answered since it was read. */
 function destroy(parameter: NextParameter): string {
   return `destroyed AS (
-    DELETE FROM protocol_artifacts a USING unnest(${['bytea[]', 'int4[]'].map(parameter)}) AS d(id, place)
+    DELETE FROM protocol_artifacts a USING unnest(${['bytea[]', 'text[]', 'int4[]'].map(parameter)}) AS d(id, account_id, place)
     WHERE octet_length(d.id) = 32 AND a.id = d.id AND a.revoked_at IS NULL
+      AND (d.account_id IS NULL OR d.account_id = coalesce(a.account_id, ''))
     RETURNING d.place)`;
 }
 
@@ -132,13 +140,14 @@ const ANSWERS: Partial<Record<Lane, string>> = {
   destroy: 'SELECT place, true FROM destroyed',
 };
 
-/** One statement for all writes that are due, of whatever kinds they are. */
-export function writeStatement(lanes: readonly Lane[]): string {
+/** One statement for all writes that are due, of whatever kinds they are. `isFlushed`: whether it waits for the disk. */
+export function writeStatement(lanes: readonly Lane[], isFlushed: boolean): string {
   let count = 0;
   const parameter = (type: string) => `$${++count}::${type}`;
   const steps = lanes.map((lane) => STEPS[lane](parameter, lanes));
-  const answers = lanes.flatMap((lane) => ANSWERS[lane] ?? []);
-  return `WITH ${steps.join(', ')} ${answers.join(' UNION ALL ') || 'SELECT 0, false WHERE false'}`;
+  const none = isFlushed ? 'WHERE false' : `FROM ${UNFLUSHED} AS setting WHERE setting IS NULL`;
+  const answers = [...lanes.flatMap((lane) => ANSWERS[lane] ?? []), `SELECT 0, false ${none}`];
+  return `WITH ${steps.join(', ')} ${answers.join(' UNION ALL ')}`;
 }
 
 /** Each write with its place in the batch. */
@@ -153,7 +162,11 @@ export function writeParameters(due: DueWrites, refreshGrace: number): unknown[]
       ? [
           binaryArray(
             'bytea',
-            due.destroy.map(([, { destroy }]) => destroy),
+            due.destroy.map(([, { destroy }]) => destroy.id),
+          ),
+          binaryArray(
+            'text',
+            due.destroy.map(([, { destroy }]) => destroy.accountId ?? null),
           ),
           binaryIntegers(due.destroy.map(([place]) => place)),
         ]

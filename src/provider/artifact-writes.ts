@@ -10,19 +10,27 @@ import {
   writeStatement,
 } from './artifact-write-statement.ts';
 
-/** `lost`: somebody spent or destroyed it before. `refused`: its grant is revoked, or the row may not be written again. */
+/** `lost`: somebody spent or destroyed it before, or it is somebody else's. `refused`: its grant is revoked, or the row may not be written again. */
 export type WriteOutcome = 'done' | 'lost' | 'refused';
 
+export interface ArtifactWritesOptions {
+  pool: Pool;
+  refreshGrace: number;
+  /** Whether they are answered only once they are on the disk. */
+  isFlushed: boolean;
+}
+
 /** All writes of one turn of the event loop are one statement, whatever their kinds and whoever asked. */
-export function createArtifactWrites(pool: Pool, refreshGrace: number): (write: Write) => Promise<WriteOutcome> {
+export function createArtifactWrites(options: ArtifactWritesOptions): (write: Write) => Promise<WriteOutcome> {
+  const { pool, refreshGrace, isFlushed } = options;
   type Answer = [place: string, won: string];
   const statements = new Map<string, (values: unknown[]) => Promise<Answer[]>>();
 
   function statement(lanes: Lane[]) {
-    const name = `artifacts.${lanes.join('-')}`;
+    const name = `artifacts.${lanes.join('-')}${isFlushed ? '' : '-unflushed'}`;
     let run = statements.get(name);
     if (!run) {
-      run = prepared<Answer>(pool, name, writeStatement(lanes));
+      run = prepared<Answer>(pool, name, writeStatement(lanes, isFlushed));
       statements.set(name, run);
     }
     return run;
@@ -48,7 +56,7 @@ export function createArtifactWrites(pool: Pool, refreshGrace: number): (write: 
 
 function keysOf(write: Write): string[] {
   const keys: string[] = [];
-  for (const id of [write.consume?.id, write.destroy, write.end]) if (id) keys.push(id.toString('latin1'));
+  for (const id of [write.consume?.id, write.destroy?.id, write.end]) if (id) keys.push(id.toString('latin1'));
   for (const { id } of write.save ?? []) keys.push(id.toString('latin1'));
   return keys;
 }
@@ -65,5 +73,5 @@ function byLane(writes: Write[]): DueWrites {
 }
 
 function idOf({ consume, destroy, save, end }: Write): Buffer {
-  return (consume?.id ?? destroy ?? save?.[0]?.id ?? end)!;
+  return (consume?.id ?? destroy?.id ?? save?.[0]?.id ?? end)!;
 }

@@ -1,5 +1,6 @@
 import type { ValidApiKey } from '../api-keys/api-key-check.ts';
 import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { Observations } from '../audit/observations.ts';
 import type { DescribeIssue } from './artifact-token-request.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { EngineContext, Provider } from './engine.ts';
@@ -17,6 +18,9 @@ interface AnyToken {
 /** Details the engine and the store give when something is presented a second time. */
 const REPLAYED_CODE = 'authorization code already consumed';
 const REPLAYED_REFRESH_TOKEN = 'refresh token already used';
+
+/** As `tooManyRequests` says it. */
+const OVER_A_LIMIT = 'temporarily_unavailable';
 
 /** Answers to `prompt=none`, which browsers are sent to ask for over and over. */
 const SILENT_ANSWERS = ['login_required', 'consent_required', 'interaction_required'];
@@ -40,16 +44,45 @@ export function describeIssueFor({ prepare }: Pick<Audit, 'prepare'>): DescribeI
   };
 }
 
-/** The engine's other events as business events. They are queued: an answer does not wait for its record. S-175 */
-export function recordEvents(provider: Provider, { queue }: Pick<Audit, 'queue'>): void {
+/** Records of what a request ended. */
+const ends = new WeakMap<object, Promise<void>[]>();
+
+function keep(ctx: EngineContext, record: Promise<void>): void {
+  const records = ends.get(ctx) ?? [];
+  ends.set(ctx, records);
+  records.push(record);
+}
+
+/** Kept once all that this request ended is on record: then nobody is told of an end that nothing tells of. S-175 */
+export function endsRecorded(ctx: EngineContext): Promise<unknown> | undefined {
+  const records = ends.get(ctx);
+  return records && Promise.all(records);
+}
+
+/**
+ * The engine's other events as business events. They are queued, for nothing changes by them, and an answer does not wait for its
+ * record; except by those that end something, for which `endsRecorded` waits. What strangers could write without end is watched
+ * and no record: requests of no client of ours, and what is over a limit. S-175
+ */
+export function recordEvents(
+  provider: Provider,
+  { queue }: Pick<Audit, 'queue'>,
+  observations: Pick<Observations, 'requestRefused'> | undefined,
+): void {
+  function passOver(ctx: EngineContext, error: string): void {
+    observations?.requestRefused({ route: ctx.oidc.route, error }, contextOf(ctx));
+  }
+
   provider.on('grant.error', (ctx, { error, error_detail: detail }) => {
     const client = clientOf(ctx);
+    // How often a client may be wrong is limited, whether there is one or not.
+    if (error === OVER_A_LIMIT || !('clientId' in client || error === 'invalid_client')) return passOver(ctx, error);
     const userId = ctx.oidc.entities.RefreshToken?.accountId;
     const person = userId === undefined ? {} : { userId };
     if ('clientId' in client && detail === REPLAYED_CODE) {
-      queue.codeReplayed(client, contextOf(ctx));
+      keep(ctx, queue.codeReplayed(client, contextOf(ctx)));
     } else if ('clientId' in client && detail === REPLAYED_REFRESH_TOKEN) {
-      queue.refreshTokenReplayed({ ...client, ...person }, contextOf(ctx));
+      keep(ctx, queue.refreshTokenReplayed({ ...client, ...person }, contextOf(ctx)));
     } else {
       queue.tokenRefused({ ...client, ...person, error, grantType: grantTypeOf(ctx) }, contextOf(ctx));
     }
@@ -63,8 +96,10 @@ export function recordEvents(provider: Provider, { queue }: Pick<Audit, 'queue'>
 
   provider.on('authorization.error', (ctx, { error }) => {
     if (SILENT_ANSWERS.includes(error)) return;
+    const client = clientOf(ctx);
+    if (error === OVER_A_LIMIT || !('clientId' in client)) return passOver(ctx, error);
     const userId = ctx.oidc.session?.accountId;
-    queue.authorizationRefused({ ...clientOf(ctx), ...(userId && { userId }), error }, contextOf(ctx));
+    queue.authorizationRefused({ ...client, ...(userId && { userId }), error }, contextOf(ctx));
   });
 
   provider.on('grant.revoked', (ctx) => {
@@ -72,7 +107,8 @@ export function recordEvents(provider: Provider, { queue }: Pick<Audit, 'queue'>
     if (ctx.oidc.route === 'token') return;
     const { RefreshToken, AccessToken } = ctx.oidc.entities;
     const userId = RefreshToken?.accountId ?? AccessToken?.accountId ?? ctx.oidc.session?.accountId;
-    queue.grantRevoked({ ...clientOf(ctx), ...(userId && { userId }), reason: ctx.oidc.route }, contextOf(ctx));
+    const { route: reason } = ctx.oidc;
+    keep(ctx, queue.grantRevoked({ ...clientOf(ctx), ...(userId && { userId }), reason }, contextOf(ctx)));
   });
 }
 

@@ -26,7 +26,7 @@ import { findConsent } from './consents.store.ts';
 import { createCookieKeys } from './cookies.ts';
 import { acceptNoncesOf } from './dpop-nonces.ts';
 import { createEnginePages } from './engine-screens.ts';
-import { describeIssueFor, recordEvents, recordRevocation } from './events.ts';
+import { describeIssueFor, endsRecorded, recordEvents, recordRevocation } from './events.ts';
 import { createGrantLoader } from './existing-grant.ts';
 import { observeIntrospection, observeVerifications } from './failed-verifications.ts';
 import { createFailureLimit } from './failure-limit.ts';
@@ -71,7 +71,7 @@ export interface IdentityProviderOptions {
   sessions: Pick<UserSessions, 'start' | 'prepareStart' | 'touch' | 'markEnded' | 'providerOf'>;
   audit: Audit;
   /** Told of what was presented and did not hold. */
-  observations?: Pick<Observations, 'verificationFailed' | 'apiKeyRefused'>;
+  observations?: Pick<Observations, 'verificationFailed' | 'apiKeyRefused' | 'requestRefused'>;
   limits: Pick<RateLimits, 'clientAuthentication' | 'clientAuthenticationByAddress' | 'tokenRequests' | 'strangers'>;
   /** How clients' keys are got; the public Internet only when absent. */
   fetch?: typeof fetch;
@@ -150,7 +150,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     acceptNoncesOf(provider, dpopNonceSecrets);
     noteFailures(provider);
     guardHints(provider, signingKeys, options.onUnknownKid);
-    recordEvents(provider, audit);
+    recordEvents(provider, audit, observations);
     if (observations) observeVerifications(provider, signingKeys, observations);
     failures.count(provider);
     requests.count(provider);
@@ -162,6 +162,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         artifactStore.browserRequest(ctx, () => provider.middleware[0]!(ctx as never, async () => {}), describeStart),
       async afterProgram(ctx) {
         await recordRevocation(ctx, audit);
+        await endsRecorded(ctx);
         const wasKey = await introspection.answer(ctx);
         if (observations && !wasKey) observeIntrospection(ctx, observations);
         return countWrongVerifier(ctx);
@@ -169,6 +170,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
       async afterBrowser(ctx) {
         keepNewerSession(ctx, provider.cookieName('session'));
         await recordSession(ctx);
+        await endsRecorded(ctx);
       },
     };
   }

@@ -39,14 +39,22 @@ export async function accessGenerationOf(tx: Pick<Transaction, '$queryRaw'>, acc
   return row?.generation ?? 0;
 }
 
-/** Ends all that people granted to the client and the tokens it has for itself. */
+/**
+ * Ends all that people granted to the client and the tokens it has for itself. That may be a lot: the transaction has to be given
+ * minutes, and no statement takes longer than an administrator's may.
+ */
 export async function endClientAccess(tx: Transaction, clientId: string): Promise<void> {
+  await tx.$executeRaw`SELECT set_config('lock_timeout', '4s', true), set_config('statement_timeout', '15s', true)`;
   const grants = await tx.$queryRaw<GrantId[]>`
-    SELECT encode(id, 'hex') AS id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind = 'Grant'`;
+    SELECT encode(id, 'hex') AS id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind = 'Grant' ORDER BY id`;
   await endGrants(tx, grants);
-  await tx.$executeRaw`
-    DELETE FROM protocol_artifacts WHERE id IN (
-      SELECT id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind <> 'Grant' ORDER BY id FOR UPDATE)`;
+  let deleted: number;
+  do {
+    deleted = await tx.$executeRaw`
+      DELETE FROM protocol_artifacts WHERE id IN (
+        SELECT id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind <> 'Grant'
+        ORDER BY id LIMIT ${MOST_ROWS} FOR UPDATE)`;
+  } while (deleted === MOST_ROWS);
 }
 
 /**
@@ -124,15 +132,25 @@ function grantsOf({ authorizations = {} }: SessionPayload): GrantId[] {
   );
 }
 
+/** So much at once that it takes seconds, and not as long as a statement may. */
+const MOST_GRANTS = 2_000;
+const MOST_ROWS = 20_000;
+
 async function endGrants(tx: Transaction, grants: GrantId[]): Promise<void> {
-  const ids = grants.map(({ id }) => id);
-  if (ids.length === 0) return;
-  await tx.$executeRaw`
-    UPDATE protocol_artifacts SET revoked_at = now() WHERE id IN (
-      SELECT g.id FROM unnest(${ids}::text[]) AS ended(id) JOIN protocol_artifacts g ON g.id = decode(ended.id, 'hex')
-      WHERE g.kind = 'Grant' AND g.revoked_at IS NULL ORDER BY g.id FOR UPDATE OF g)`;
-  await tx.$executeRaw`
-    DELETE FROM protocol_artifacts WHERE id IN (
-      SELECT a.id FROM unnest(${ids}::text[]) AS ended(id) JOIN protocol_artifacts a ON a.grant_id = decode(ended.id, 'hex')
-      ORDER BY a.id FOR UPDATE OF a)`;
+  const portions: string[][] = [];
+  for (let at = 0; at < grants.length; at += MOST_GRANTS) {
+    portions.push(grants.slice(at, at + MOST_GRANTS).map(({ id }) => id));
+  }
+  for (const ids of portions) {
+    await tx.$executeRaw`
+      UPDATE protocol_artifacts SET revoked_at = now() WHERE id IN (
+        SELECT g.id FROM unnest(${ids}::text[]) AS ended(id) JOIN protocol_artifacts g ON g.id = decode(ended.id, 'hex')
+        WHERE g.kind = 'Grant' AND g.revoked_at IS NULL ORDER BY g.id FOR UPDATE OF g)`;
+  }
+  for (const ids of portions) {
+    await tx.$executeRaw`
+      DELETE FROM protocol_artifacts WHERE id IN (
+        SELECT a.id FROM unnest(${ids}::text[]) AS ended(id) JOIN protocol_artifacts a ON a.grant_id = decode(ended.id, 'hex')
+        ORDER BY a.id FOR UPDATE OF a)`;
+  }
 }

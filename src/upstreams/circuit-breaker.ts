@@ -9,7 +9,7 @@ export interface BreakerOptions {
   deadline?: () => AbortSignal;
   /** So many outages one after the other, and the upstream is left alone. */
   failures?: number;
-  /** Milliseconds until one person's sign-in tries it again. */
+  /** Milliseconds until one person's sign-in tries it again, a quarter more or less. */
   pause?: number;
 }
 
@@ -31,10 +31,12 @@ export async function createBreaker({
   pause = PAUSE,
 }: BreakerOptions = {}): Promise<Breaker> {
   // Late, like everything that only an upstream needs.
-  const { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } = await import('cockatiel');
+  const { CircuitState, ConsecutiveBreaker, circuitBreaker, DelegateBackoff, handleWhen } = await import('cockatiel');
+  // All nodes saw the same outage, and must not all try again at the same moment.
+  const halfOpenAfter = new DelegateBackoff(() => pause * (0.75 + Math.random() / 2));
   const policy = circuitBreaker(
     handleWhen((error) => failureOf(error).isOutage),
-    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: pause },
+    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter },
   );
   return {
     async run(task) {

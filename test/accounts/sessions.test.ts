@@ -115,6 +115,16 @@ test('S-157 a session that the engine ended is listed no more', async () => {
   expect(ended).toEqual([{ type: 'session.ended', details: { reason: 'signed_out' } }]);
 });
 
+test('S-175 a sign-out that cannot be recorded is not listed as ended, and says so', async () => {
+  const uid = await start();
+  await database.pool.query(
+    `ALTER TABLE audit_events ADD CONSTRAINT none_of_this CHECK (session_id <> '${uid}') NOT VALID`,
+  );
+  await expect(node.sessions.markEnded(uid)).rejects.toMatchObject({ code: '23514' });
+  await database.pool.query('ALTER TABLE audit_events DROP CONSTRAINT none_of_this');
+  expect(await uidsOf()).toEqual([uid]);
+});
+
 test('a session that the engine has forgotten by now is not listed', async () => {
   const uid = await start();
   await database.pool.query(`UPDATE user_sessions SET last_used_at = now() - interval '2 hours' WHERE uid = $1`, [uid]);

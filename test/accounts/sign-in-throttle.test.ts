@@ -6,7 +6,7 @@ import type { SignInOutcome } from '../../src/accounts/sign-in.ts';
 import { THROTTLE_POLICY } from '../../src/accounts/sign-in-throttle.ts';
 import type { Database } from '../../src/platform/database/database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { createPerson, PASSWORD, startNode, type TestNode, useNodes } from './node.ts';
+import { createPerson, PASSWORD, PEPPER, startNode, type TestNode, useNodes } from './node.ts';
 
 let database: TestDatabase;
 let node: TestNode;
@@ -117,6 +117,18 @@ describe.each([
     expect(otherNode.hashes).toEqual([]);
   });
 
+  test('locks no row while it is delayed: whoever stands in line behind guesses waits for no disk', async () => {
+    // A row that is only locked has another xmax.
+    const rows = async () =>
+      (await database.pool.query('SELECT failures, blocked_until, xmin::text, xmax::text FROM sign_in_throttles')).rows;
+    for (let failure = 1; failure <= 5; failure++) await guess(login());
+    const before = await rows();
+    expect(before).toHaveLength(1);
+    expect(await guess(login())).toMatchObject({ kind: 'throttled' });
+    expect(await guess(login(), otherNode)).toMatchObject({ kind: 'throttled' });
+    expect(await rows()).toEqual(before);
+  });
+
   test('is not delayed when the failures are more than a minute apart', async () => {
     for (let failure = 1; failure <= 12; failure++) {
       expect(await guess(login())).toEqual({ kind: 'refused' });
@@ -145,6 +157,32 @@ describe.each([
     await pass(86_400 * 365);
     expect(await enter(login())).toEqual({ kind: 'throttled', retryAfter: 900 });
     expect(node.hashes).toEqual([]);
+  });
+});
+
+describe('a password whose pepper this node does not know', () => {
+  const other = { id: 'pepper-2', key: Buffer.alloc(32, 2) };
+  beforeEach(async () => {
+    const where = { userId: person.id };
+    await database.prisma.passwordCredential.update({ where, data: { pepperId: other.id } });
+  });
+
+  test('uses up no try, however often', async () => {
+    for (let attempt = 1; attempt <= 6; attempt++) {
+      await expect(guess(person.email)).rejects.toMatchObject({ code: 'unavailable' });
+    }
+    expect(await failuresOf(person.id)).toBe(0);
+    expect(node.hashes).toEqual([]);
+  });
+
+  test('uses up one when the pepper is found after all', async () => {
+    const known = new Map([[PEPPER.id, PEPPER.key]]);
+    const peppers = { current: PEPPER, byId: (id: string) => known.get(id), ids: () => [...known.keys()] };
+    const reloadPeppers = async () => known.set(other.id, other.key);
+    const reading = startNode(database, { passwords: { peppers, reloadPeppers } });
+    expect(await guess(person.email, reading)).toEqual({ kind: 'refused' });
+    expect(await failuresOf(person.id)).toBe(1);
+    await reading.close();
   });
 });
 

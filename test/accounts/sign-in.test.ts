@@ -171,6 +171,27 @@ describe('S-123 when too many hashes wait', () => {
   });
 });
 
+test('S-063 whoever stands in line for a database that does not answer hears so together with the first', async () => {
+  const asked: ((error: Error) => void)[] = [];
+  const pool = new Proxy(database.pool, {
+    get: (target, property) =>
+      property === 'query'
+        ? (config: { name?: string }) =>
+            config.name?.startsWith('sign_in.begin')
+              ? new Promise((_, reject) => asked.push(reject))
+              : target.query(config as never)
+        : Reflect.get(target, property),
+  });
+  const { signIn, close } = startNode({ ...database, pool });
+  const tries = [1, 2, 3].map(() => signIn.withPassword({ login: person.email, password: PASSWORD }, by));
+  while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  asked[0]!(new Error('Query read timeout'));
+  const unavailable = { status: 'rejected', reason: { message: 'Query read timeout' } };
+  expect(await Promise.allSettled(tries)).toMatchObject([unavailable, unavailable, unavailable]);
+  expect(asked).toHaveLength(1);
+  await close();
+});
+
 describe('S-124 an outdated hash', () => {
   const stored = () => database.prisma.passwordCredential.findUniqueOrThrow({ where: { userId: person.id } });
 

@@ -69,7 +69,7 @@ describe('why a key does not hold is told apart in the log, with its id where it
 
   test.each<[string, (key: { id: string; value: string }) => Promise<unknown>, object]>([
     ['revoked', (key) => node.apiKeys.revoke(key.id, actingFor(alice), BY), {}],
-    ['expired', (key) => revise(key.id, 'expires_at = now()'), {}],
+    ['expired', (key) => revise(key.id, `expires_at = now() - interval '1 second'`), {}],
     ['owner_disabled', () => node.accounts.disable(alice, BY), {}],
     ['revoked', () => node.accounts.delete(alice, BY), {}],
     ['address', (key) => revise(key.id, `allowed_addresses = '{192.0.2.0/24}'`), { address: '198.51.100.1' }],

@@ -14,10 +14,15 @@ test('S-175 what strangers cause is all counted, and logged up to so often, each
   for (let n = 0; n < 500; n++) {
     observations.verificationFailed({ proof: 'dpop_proof', cause: 'signature', clientId: `client\n${n}` }, by);
   }
+  for (let n = 0; n < 500; n++) observations.requestRefused({ route: 'authorization', error: 'invalid_client' }, by);
   observations.permissionRefused({ status: 403, route: 'token' }, by);
   observations.upstreamAnswered({ provider: 'google' }, by);
   observations.keysLoaded({ version: 7, keys: [{ kid: 'a' }, { kid: 'b' }] });
-  expect(lines.length).toBe(23);
+  expect(lines.length).toBe(43);
+  expect(lines[20]).toEqual([
+    { ...by, details: { route: 'authorization', error: 'invalid_client' } },
+    'request.refused',
+  ]);
   expect(lines[0]).toEqual([
     { ...by, details: { proof: 'dpop_proof', cause: 'signature', clientId: 'client\u{fffd}0' } },
     'verification.failed',

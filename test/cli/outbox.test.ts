@@ -32,6 +32,15 @@ async function deliver(wanted: DeliveryOutcome, target = 'ada@example.com'): Pro
 
 const REFUSED: DeliveryOutcome = { kind: 'refused', reason: '550 no such user' };
 
+test('a database that does not answer in time is told of in one line, for programs too', async () => {
+  const late = Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' });
+  const broken = openCommandLine({ outbox: { list: () => Promise.reject(late) } as never });
+  const said = 'The database did not answer in time (57014). Look whether it was done, and try again.';
+  expect(await broken.run('outbox', 'list')).toEqual({ exitCode: 1, stdout: '', stderr: `${said}\n` });
+  const { stderr } = await broken.run('outbox', 'list', '--json');
+  expect(JSON.parse(stderr)).toEqual({ error: { message: said } });
+});
+
 test('an empty log says so', async () => {
   expect((await cli.run('outbox', 'list')).stdout).toBe('Nothing was sent.\n');
   expect((await cli.run('outbox', 'list', '--failed')).stdout).toBe('Nothing was given up.\n');

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 // @ts-expect-error plain JavaScript, which also runs before anything is compiled
 import { configurationPage, environmentExample, errorsPage } from '../../scripts/docs.mjs';
@@ -32,4 +32,17 @@ test('every default is accepted by its own schema', () => {
   for (const [name, variable] of defaults as [string, Variable][]) {
     expect([name, variable.schema.safeParse(variable.default!).success]).toEqual([name, true]);
   }
+});
+
+test('commands in the docs leave nothing in the environment that our own commands after them refuse', () => {
+  const pages = ['README.md', ...readdirSync(new URL('../../docs/', import.meta.url)).map((file) => `docs/${file}`)];
+  const blocks = pages
+    .filter((page) => page.endsWith('.md'))
+    .flatMap((page) => [...read(page).matchAll(/^```sh\n(.*?)^```/gms)].map(([, commands]) => commands!));
+  expect(blocks.length).toBeGreaterThan(10);
+  const known = Object.values(sections).flatMap((section) => Object.keys(section));
+  const left = blocks
+    .flatMap((commands) => [...commands.matchAll(/^export (.*)$/gm)])
+    .flatMap(([, names]) => names!.match(/\b(?:DAEMUN|DANGEROUSLY)_\w+(?==)/g) ?? []);
+  expect(left.filter((name) => !known.includes(name.replace(/_FILE$/, '')))).toEqual([]);
 });

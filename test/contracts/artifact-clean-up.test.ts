@@ -44,7 +44,7 @@ test('a spent refresh token and the tombstone of its grant stay until their time
 test('after a tombstone was deleted nothing can be stored under its grant either', async () => {
   const grantId = await storeGrant(stores.first);
   await stores.first.adapterFor('Grant').destroy(grantId);
-  await stores.database.pool.query(`UPDATE protocol_artifacts SET expires_at = now()`);
+  await stores.database.pool.query(`UPDATE protocol_artifacts SET expires_at = now() - interval '1 second'`);
   expect(await stores.first.deleteExpired()).toBe(1);
   await expect(storeCode(stores.first, grantId)).rejects.toMatchObject({ error: 'invalid_grant' });
 });

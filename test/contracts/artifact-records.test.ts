@@ -11,8 +11,8 @@ const stores = useStores();
 let write: ReturnType<typeof createArtifactWrites>;
 let writeElsewhere: ReturnType<typeof createArtifactWrites>;
 beforeAll(() => {
-  write = createArtifactWrites(stores.database.pool, 0);
-  writeElsewhere = createArtifactWrites(stores.database.pool, 0);
+  write = createArtifactWrites({ pool: stores.database.pool, refreshGrace: 0, isFlushed: true });
+  writeElsewhere = createArtifactWrites({ pool: stores.database.pool, refreshGrace: 0, isFlushed: true });
 });
 
 const rowOf = (clientId: string): AuditRow => ({

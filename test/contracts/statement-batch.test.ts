@@ -48,11 +48,11 @@ test('what is asked while a statement is under way waits for it and goes togethe
   expect(await Promise.all(later)).toEqual([4, 6]);
 });
 
-describe('after a crowd', () => {
-  afterEach(() => {
-    jest.useRealTimers();
-  });
+afterEach(() => {
+  jest.useRealTimers();
+});
 
+describe('after a crowd', () => {
   /** Four that were answered, and four more that came meanwhile. */
   async function crowd() {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
@@ -83,6 +83,25 @@ describe('after a crowd', () => {
     expect(await Promise.all([...second, ...again])).toEqual([10, 12, 14, 16, 18, 20, 22, 24]);
   });
 
+  test('a statement that waited long enough does not go a second time with the last of them', async () => {
+    const { sent, ask, second, itemsOf } = await crowd();
+    const again = [9, 10, 11, 12].map(ask);
+    jest.advanceTimersByTime(1);
+    expect(itemsOf()).toEqual([
+      [1, 2, 3, 4],
+      [5, 6, 7, 8, 9, 10, 11, 12],
+    ]);
+    const later = ask(13);
+    await turn();
+    await turn();
+    expect(sent).toHaveLength(2);
+    sent[1]!.answer();
+    await Promise.all([...second, ...again]);
+    jest.advanceTimersByTime(1);
+    sent[2]!.answer();
+    expect(await later).toBe(26);
+  });
+
   test('it waits for a millisecond at most, and whoever is alone then not at all', async () => {
     const { sent, ask, second, itemsOf } = await crowd();
     jest.advanceTimersByTime(1);
@@ -102,6 +121,19 @@ describe('after a crowd', () => {
     sent[3]!.answer();
     expect(await alone).toBe(20);
   });
+});
+
+test('those who have to go one after the other are no crowd, and do not wait for those who went before', async () => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+  const { sent, send } = manualDatabase();
+  const ask = createStatementBatch<number, number>({ send, keysOf: () => ['the same'] });
+  const all = [1, 2, 3, 4, 5, 6].map(ask);
+  for (let next = 0; next < all.length; next++) {
+    for (let turns = 0; turns < 3; turns++) await turn();
+    expect(sent).toHaveLength(next + 1);
+    sent[next]!.answer();
+  }
+  expect(await Promise.all(all)).toEqual([2, 4, 6, 8, 10, 12]);
 });
 
 test('a statement that does not return holds up only what shares its keys', async () => {

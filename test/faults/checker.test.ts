@@ -184,6 +184,71 @@ describe('each planted fault is found', () => {
       /^accepted after its end: access:b by introspect, ended by exchange/,
     ],
     [
+      'a session goes on after its sign-out',
+      ({ add }) => {
+        add({ kind: 'sign-out', ends: { acknowledged: ['session:1'] } });
+        add({ kind: 'silent', accepts: ['session:1'] });
+      },
+      /^accepted after its end: session:1 by silent, ended by sign-out/,
+    ],
+    [
+      'a token is taken after its person was disabled',
+      ({ add }) => {
+        add({ kind: 'disable-user', ends: { acknowledged: [`user:${ANA}`] } });
+        add({ kind: 'userinfo', accepts: ['access:b'] });
+      },
+      /^accepted after its end: access:b by userinfo, ended by disable-user/,
+    ],
+    [
+      'a code that nobody took is refused',
+      ({ add }) => {
+        add({ kind: 'resume', yields: issued('code:u') });
+        add({ kind: 'exchange', spends: ['code:u'], ends: { refused: ['family:1'] }, outcome: 'refused' });
+      },
+      /^acknowledged and lost: code:u was refused by exchange/,
+    ],
+    [
+      'a person who was made is not there',
+      ({ add }) => add({ kind: 'create-user', facts: { userId: 'cleo' } }),
+      /^acknowledged and lost: the person cleo is not in the database/,
+    ],
+    [
+      'a command that was carried out has no row',
+      ({ add, database }) => {
+        add({ kind: 'disable-user', audit: ['user.disabled'], facts: { userId: 'ben', actor: 'cli' } });
+        database.audit.push({
+          type: 'user.disabled',
+          requestId: '',
+          userId: ANA,
+          clientId: NOTES,
+          actor: 'cli' as never,
+        });
+      },
+      /^audit row missing: user.disabled of an acknowledged disable-user/,
+    ],
+    [
+      'a code that was taken is refused, which ends its family, and there is no row of it',
+      ({ add }) => add({ kind: 'exchange', spends: ['code:a'], ends: { refused: ['family:1'] }, outcome: 'refused' }),
+      /^audit row missing: code.replayed of a refused exchange/,
+    ],
+    [
+      'a spent refresh token is refused, which ends its family, and there is no row of it',
+      ({ add }) => add({ kind: 'refresh', spends: ['refresh:a'], ends: { refused: ['family:1'] }, outcome: 'refused' }),
+      /^audit row missing: refresh_token.replayed of a refused refresh/,
+    ],
+    [
+      'there is a row of a request that nobody made',
+      ({ database }) =>
+        database.audit.push({
+          type: 'token.issued',
+          requestId: 'request-0815',
+          userId: ANA,
+          clientId: NOTES,
+          actor: null,
+        }),
+      /^audit row too many: token.issued of a request that nobody made/,
+    ],
+    [
       'an event that was acknowledged has no row',
       ({ database }) => database.audit.splice(2, 1),
       /^audit row missing: token.issued of an acknowledged exchange/,
@@ -226,6 +291,15 @@ describe('what nobody can know is no fault', () => {
         add({ kind: 'resume', yields: issued('code:k') });
         add({ kind: 'exchange', spends: ['code:k'], ends: { refused: ['family:1'] }, outcome: 'unknown' });
         add({ kind: 'exchange', spends: ['code:k'], ends: { refused: ['family:1'] }, outcome: 'refused' });
+      },
+    ],
+    [
+      'a code that was taken is refused and its row says so; once more, and its family has ended before',
+      ({ add, database, facts }) => {
+        const replay = { kind: 'exchange', spends: ['code:a'], ends: { refused: ['family:1'] }, outcome: 'refused' };
+        const { id } = add(replay) as unknown as { id: string };
+        database.audit.push({ type: 'code.replayed', requestId: id, userId: ANA, clientId: NOTES, actor: null });
+        add({ ...replay, facts });
       },
     ],
     [

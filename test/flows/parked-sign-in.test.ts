@@ -4,7 +4,7 @@ import { createBrowser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, obtainCode, post } from '../support/flow-client.ts';
 import { throughProxy } from '../support/flow-https.ts';
 import { makeSecrets, makeSigningKeys } from '../support/flow-keys.ts';
-import { type Flow, startFlow } from '../support/flow-server.ts';
+import { CALLBACK, type Flow, startFlow } from '../support/flow-server.ts';
 
 let database: TestDatabase;
 let one: Flow;
@@ -25,11 +25,11 @@ afterAll(async () => {
 
 /** A browser whose person has answered the page, and has not yet followed where the answer leads. */
 async function parked(accountId: string, browser = createBrowser(one.origin)) {
-  const { url } = await authorizationRequest(await connect(one, client), { prompt: 'login' });
+  const { url, verifier } = await authorizationRequest(await connect(one, client), { prompt: 'login' });
   const page = await browser.open(url.href);
   const submit = (account = accountId) =>
     browser.request(`${page.url.pathname}/login`, { method: 'POST', body: new URLSearchParams({ account }) });
-  return { browser, page, submit };
+  return { browser, page, verifier, submit };
 }
 
 async function follow(browser: ReturnType<typeof createBrowser>, answer: Response): Promise<string[]> {
@@ -51,6 +51,28 @@ describe('S-158 a sign-in that waits to be continued', () => {
     const answer = await submit();
     expect(await two.endAccess(person.id)).toEqual({ sessions: [] });
     expect(await follow(browser, answer)).toEqual(['400', 'no code']);
+  });
+
+  test('is worth nothing even with a node that remembers the person as they were', async () => {
+    const person = await one.people.create();
+    const { browser, verifier, submit } = await parked(person.id);
+    const answer = await submit();
+    // Nothing but the number that everything counts under.
+    await database.pool.query('UPDATE users SET access_generation = access_generation + 1 WHERE id = $1', [person.id]);
+    const { url } = await browser.open(answer.headers.get('location')!);
+    const redeemed = await post(
+      `${one.issuer}/token`,
+      {
+        grant_type: 'authorization_code',
+        code: url.searchParams.get('code') ?? 'none',
+        redirect_uri: CALLBACK,
+        code_verifier: verifier,
+      },
+      basic(client),
+    );
+    expect([redeemed.status, redeemed.json]).toMatchObject([400, { error: 'invalid_grant' }]);
+    const silent = await authorizationRequest(await connect(one, client), { prompt: 'none' });
+    expect((await browser.open(silent.url.href)).url.searchParams.get('error')).toBe('login_required');
   });
 
   test('of somebody signed in ends too, and cannot be answered again', async () => {
@@ -87,6 +109,42 @@ test('S-143 a page of a sign-in that another node has brought to its end leads t
   const resumed = await throughProxy(one, location, { headers: { cookie } });
   expect([resumed.status, codeOf(resumed)]).toEqual([400, undefined]);
   expect(await database.prisma.userSession.count({ where: { userId: person.id } })).toBe(1);
+});
+
+describe('S-143 an interaction that got another answer at another node', () => {
+  /** Answers at the other node, and goes on at the first, which has not heard of it. */
+  async function overruled(accountId: string, step: 'login' | 'abort', form: Record<string, string>) {
+    const { browser, page, submit } = await parked(accountId);
+    const answer = await submit();
+    const cookie = browser.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+    const headers = { cookie, 'content-type': 'application/x-www-form-urlencoded' };
+    const body = String(new URLSearchParams(form));
+    const other = await throughProxy(two, `${page.url.pathname}/${step}`, { method: 'POST', headers, body });
+    expect(other.status).toBe(303);
+    const location = answer.headers.get('location')!;
+    return async () => {
+      const response = await browser.request(location);
+      // What this node remembers is refused, and not remembered any more.
+      const { headers } = response.status === 400 ? await browser.request(location) : response;
+      return new URL(headers.get('location') ?? '', one.issuer).searchParams;
+    };
+  }
+  const sessionsOf = (userId: string) => database.prisma.userSession.count({ where: { userId } });
+
+  test('signs in whoever was the last to answer, and nobody whose access has ended', async () => {
+    const [first, last] = [await one.people.create(), await one.people.create()];
+    const goOn = await overruled(first.id, 'login', { account: last.id });
+    await two.endAccess(first.id);
+    expect((await goOn()).get('code')).not.toBeNull();
+    expect([await sessionsOf(first.id), await sessionsOf(last.id)]).toEqual([0, 1]);
+  });
+
+  test('signs nobody in when that was to abort it', async () => {
+    const person = await one.people.create();
+    const goOn = await overruled(person.id, 'abort', {});
+    expect((await goOn()).get('error')).toBe('access_denied');
+    expect(await sessionsOf(person.id)).toBe(0);
+  });
 });
 
 /** The same request in many copies, half of them at each node. */

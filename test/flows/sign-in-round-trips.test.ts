@@ -32,12 +32,14 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => whole?.close());
 
+const nameOf = ({ name, text }: RecordedStatement) => name?.split('.').slice(0, 2).join('.') ?? text;
+
 /** The names of the statements of one sign-in, step by step. */
 async function signIn(): Promise<Record<'page' | 'password' | 'token', string[]>> {
   const asked = () =>
     statements
       .splice(0)
-      .map(({ name, text }) => name?.split('.').slice(0, 2).join('.') ?? text)
+      .map(nameOf)
       .filter((name) => OF_A_SIGN_IN.test(name));
   const browser = createBrowser(whole.issuer);
   const config = await connect({ issuer: whole.issuer }, client);
@@ -73,3 +75,19 @@ test('a sign-in with a password is 7 statements at most, 6 of which write', asyn
   ]);
   expect(password).not.toContain('audit.insert');
 }, 60_000);
+
+test('what only prepares does not wait for the disk, and what a person or a client is given does', async () => {
+  const start = statements.length;
+  const { page, password, token } = await signIn();
+  expect(statements).toHaveLength(start);
+  const given = ['artifacts.destroy-save-record-start', 'artifacts.consume-save-record'];
+  const prepared = ['artifacts.save-unflushed', 'sign_in.begin', 'sign_in.succeed', 'artifacts.amend'];
+  expect([...page, ...password, ...token]).toEqual(expect.arrayContaining([...given, ...prepared]));
+
+  const unflushed = new Map<string, boolean>();
+  const watched = recordStatements(whole.services.database.pool);
+  await signIn();
+  for (const statement of watched) unflushed.set(nameOf(statement), statement.text.includes('synchronous_commit'));
+  for (const name of prepared) expect([name, unflushed.get(name)]).toEqual([name, true]);
+  for (const [name, isUnflushed] of unflushed) if (isUnflushed) expect(prepared).toContain(name);
+});

@@ -52,7 +52,7 @@ describe('what strangers send is not kept', () => {
 describe('one address', () => {
   let flow: Flow;
   beforeAll(async () => {
-    flow = await startFlow({ strangers: 3, authenticationFailuresByAddress: 5 });
+    flow = await startFlow({ strangers: 3, authenticationFailuresByAddress: 6 });
   });
   afterAll(() => flow.close());
 
@@ -90,6 +90,26 @@ describe('one address', () => {
     };
     expect((await pushed(open.id)).status).toBe(429);
     for (let round = 0; round < 5; round++) expect((await pushed(closed.id, basic(closed))).status).toBe(201);
+  });
+
+  test('S-175 writes nothing into the audit log by what is nobody’s, nor by what is over a limit', async () => {
+    const { url } = await authorizationRequest(await connect(flow, await flow.register({})));
+    const open = async (address: string) => (await createBrowser(flow.origin).open(address)).response!;
+    while ((await open(url.href)).status !== 429);
+    const refused = [await open(url.href), await open(url.href), await open(`${flow.issuer}/authorize`)];
+    url.searchParams.set('client_id', 'made-up');
+    refused.push(await open(url.href));
+    const ofNoClient = await post(`${flow.issuer}/token`, { grant_type: 'made-up' });
+    expect([...refused, ofNoClient].map(({ status }) => status)).toEqual([429, 429, 400, 400, 400]);
+    // Limited by itself, and recorded after all of the above.
+    const last = await post(`${flow.issuer}/token`, { ...FORM, client_id: 'made-up' });
+    const ids = [...refused, ofNoClient, last].map(({ headers }) => headers.get('x-request-id'));
+    const recorded = async () => {
+      const text = 'SELECT type, request_id FROM audit_events WHERE request_id = ANY ($1)';
+      return (await flow.database.pool.query(text, [ids])).rows;
+    };
+    while ((await recorded()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await recorded()).toEqual([{ type: 'token.refused', request_id: ids.at(-1) }]);
   });
 
   test('S-046 that fails with one client after another is refused before any is looked up', async () => {

@@ -130,6 +130,22 @@ describe('errors', () => {
     expect(answer.html).toContain(words);
   });
 
+  test.each([
+    ['en', 'A short break, please', 'Please wait 42 seconds'],
+    ['ko', '시도가 너무 많았어요', '42초 뒤에 다시 시도해 주세요'],
+  ])(
+    'S-132 too many sign-ins begun from one address are a page in %s that says how long',
+    async (language, title, text) => {
+      const error = { error: 'temporarily_unavailable', description: 'too many requests', status: 429, retryAfter: 42 };
+      const { html, status } = await get(`/authorize?error=${encodeURIComponent(JSON.stringify(error))}`, {
+        'Accept-Language': language,
+      });
+      expect(status).toBe(429);
+      expect(html).toContain(`<h1>${title}</h1>`);
+      expect(html).toContain(text);
+    },
+  );
+
   test('S-132 too many links opened from one address are a page that says how long', async () => {
     const limited = await startService({
       limitSignIns: () => {

@@ -225,7 +225,11 @@ export async function startService(changes: Partial<InteractionsOptions> = {}) {
   app.use(plainPaths());
   app.use(async (ctx, next) => {
     // What the engine would ask for in the middle of its own requests.
-    if (ctx.path === '/authorize') return protocol.error(ctx, { status: 400, ...JSON.parse(String(ctx.query.error)) });
+    if (ctx.path === '/authorize') {
+      const { retryAfter, ...error } = JSON.parse(String(ctx.query.error));
+      if (retryAfter) ctx.set('Retry-After', String(retryAfter));
+      return protocol.error(ctx, { status: 400, ...error });
+    }
     if (ctx.path === '/logout')
       return protocol.signOut(ctx, { form: '<form id="op.logoutForm"></form>', accountId: account.id });
     if (ctx.path === '/logout/success')

@@ -151,7 +151,11 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
     clients,
     resourceServers,
     apiKeyCheck: apiKeys.check,
-    observations: { verificationFailed: () => {}, apiKeyRefused: (of) => void apiKeys.refusals.push(of) },
+    observations: {
+      verificationFailed: () => {},
+      apiKeyRefused: (of) => void apiKeys.refusals.push(of),
+      requestRefused: () => {},
+    },
     serviceAccounts: apiKeys.serviceAccounts,
     sessions: {
       async start(session) {

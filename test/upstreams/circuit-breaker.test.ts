@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { createBreaker } from '../../src/upstreams/circuit-breaker.ts';
 import { outage, UpstreamFailure, untrusted } from '../../src/upstreams/failure.ts';
 
@@ -25,6 +25,9 @@ const fails = async () => {
 const LEFT_ALONE = 'unavailable: left alone after repeated failures';
 
 describe('S-108 the circuit breaker', () => {
+  // The middle: pauses are as long as they were asked for.
+  beforeEach(() => void jest.spyOn(Math, 'random').mockReturnValue(0.5));
+
   test('opens after so many outages in a row, lets one try after the pause, and closes when that works', async () => {
     const clock = jest.spyOn(Date, 'now').mockReturnValue(1_000_000);
     const { reached, call } = upstreamWith(await createBreaker({ failures: 3, pause: 30_000 }));
@@ -37,6 +40,23 @@ describe('S-108 the circuit breaker', () => {
     expect(await call('7', fails)).toBe('unavailable: down');
     expect(await call('8')).toBe('8');
     expect(reached).toEqual(['1', '2', '3', '6', '7', '8']);
+  });
+
+  test('does not try again at the same moment as the other nodes, which saw the same outage', async () => {
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(1_000_000);
+    const chance = jest.mocked(Math.random).mockReturnValue(0.9);
+    const { reached, call } = upstreamWith(await createBreaker({ failures: 1, pause: 30_000 }));
+    await call('1', fails);
+    clock.mockReturnValue(1_035_999);
+    expect(await call('2')).toBe(LEFT_ALONE);
+    clock.mockReturnValue(1_036_000);
+    chance.mockReturnValue(0.1);
+    expect(await call('3', fails)).toBe('unavailable: down');
+    clock.mockReturnValue(1_059_999);
+    expect(await call('left alone')).toBe(LEFT_ALONE);
+    clock.mockReturnValue(1_060_000);
+    expect(await call('4', fails)).toBe('unavailable: down');
+    expect(reached).toEqual(['1', '3', '4']);
   });
 
   test('opens again at once when the one who tries has no success', async () => {

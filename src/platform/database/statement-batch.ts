@@ -43,31 +43,29 @@ export function createStatementBatch<Item, Outcome>({
   patience = 20,
 }: StatementBatchOptions<Item, Outcome>): (item: Item) => Promise<Outcome> {
   let waiting: Waiting<Item, Outcome>[] = [];
-  let scheduled = false;
   let inFlight = 0;
   const keysInFlight = new Set<string>();
+  let soon: NodeJS.Immediate | undefined;
+  let gathering: NodeJS.Timeout | undefined;
   let impatience: NodeJS.Timeout | undefined;
   let expected = 0;
-  let gathering: NodeJS.Timeout | undefined;
 
   function schedule() {
-    if (scheduled) return;
+    if (soon) return;
     if (inFlight === 0 && expected >= CROWD && waiting.length < expected) {
       gathering ??= setTimeout(start, GATHER);
     } else if (inFlight === 0) {
-      scheduled = true;
-      setImmediate(start);
+      soon = setImmediate(start);
     } else if (inFlight < maxInFlight && !impatience) {
       impatience = setTimeout(start, patience);
     }
   }
 
   function start() {
-    scheduled = false;
-    clearTimeout(impatience);
-    impatience = undefined;
+    clearImmediate(soon);
     clearTimeout(gathering);
-    gathering = undefined;
+    clearTimeout(impatience);
+    soon = gathering = impatience = undefined;
     const batch = take();
     if (batch.length === 0) return;
     const keys = batch.flatMap(({ item }) => keysOf?.(item) ?? []);
@@ -75,8 +73,8 @@ export function createStatementBatch<Item, Outcome>({
     inFlight += 1;
     deliver(send, batch).then(() => {
       inFlight -= 1;
-      // Those who have their answer, if they come again, and those who came meanwhile.
-      expected = Math.min(batch.length + waiting.length, maxItems);
+      // Those who have their answer, if they come again, and those who came meanwhile. One alone is no crowd, whoever waits for it.
+      expected = batch.length > 1 ? Math.min(batch.length + waiting.length, maxItems) : 0;
       for (const key of keys) keysInFlight.delete(key);
       if (waiting.length > 0) schedule();
     });

@@ -168,3 +168,43 @@ test('a backup restored into a new database serves the tokens and people of the 
   await restored.close();
   expect(await stop(after)).toMatchObject({ code: 0 });
 });
+
+test('S-175 what is old in the audit log is removed by the command of the docs, of a superuser, and by neither role', async () => {
+  const pool = (url: string) => new pg.Pool({ connectionString: url });
+  const [superuser, owner, app] = [
+    pool(Object.assign(new URL(server), { pathname: `/${names.database}` }).href),
+    pool(urlOf('owner')),
+    pool(urlOf('app')),
+  ];
+  try {
+    const old = `'request of long ago'`;
+    await superuser.query(
+      `INSERT INTO audit_events (id, at, type, request_id) VALUES (gen_random_uuid(), now() - interval '401 days', 'token.issued', ${old})`,
+    );
+    const count = async () =>
+      (
+        await superuser.query(
+          `SELECT count(*)::int AS all, count(*) FILTER (WHERE request_id = ${old})::int AS old FROM audit_events`,
+        )
+      ).rows[0] as { all: number; old: number };
+    const before = await count();
+    expect(before.old).toBe(1);
+    expect(before.all).toBeGreaterThan(10);
+    for (const role of [owner, app]) {
+      await expect(role.query(`DELETE FROM audit_events WHERE request_id = ${old}`)).rejects.toThrow();
+      await expect(role.query('SET session_replication_role = replica')).rejects.toThrow(/permission denied/);
+    }
+    const section = readFileSync(join(root, 'docs/operations.md'), 'utf8').split('## Audit log')[1]!.split('\n## ')[0]!;
+    const [, command] = /```sh\n(.*?)```/s.exec(section)!;
+    const { hostname, port, username, password } = new URL(server);
+    const { status, stdout, stderr } = spawnSync('sh', ['-s'], {
+      input: command!.replace('--dbname=daemun', `--dbname=${names.database}`),
+      encoding: 'utf8',
+      env: { PATH, PGHOST: hostname, PGPORT: port || '5432', PGUSER: username, PGPASSWORD: password },
+    });
+    expect([status, stderr, stdout]).toEqual([0, '', 'SET\nDELETE 1\n']);
+    expect(await count()).toEqual({ all: before.all - 1, old: 0 });
+  } finally {
+    for (const one of [superuser, owner, app]) await one.end();
+  }
+});

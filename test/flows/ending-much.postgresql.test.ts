@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { registerMachine, startWholeService, type WholeService } from '../support/whole-service.ts';
+
+/** So many tokens, each of which takes a tenth of a second to go: longer than a statement of a request, or its transaction, may take. */
+const TOKENS = 55;
+
+let whole: WholeService;
+let clientId: string;
+beforeAll(async () => {
+  whole = await startWholeService();
+  clientId = (await registerMachine(whole)).id;
+  await whole.services.database.pool.query(`
+    CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN OLD; END $$;
+    CREATE TRIGGER slowly BEFORE DELETE ON protocol_artifacts FOR EACH ROW WHEN (OLD.kind = 'AccessToken') EXECUTE FUNCTION slowly()`);
+}, 240_000);
+afterAll(() => whole.close(), 60_000);
+
+const by = { actor: 'test' };
+
+/** What one person allowed the client, and what it has of theirs. */
+async function grantMuch(accountId: string): Promise<void> {
+  await whole.services.database.pool.query(
+    `INSERT INTO protocol_artifacts (id, kind, grant_id, account_id, client_id, payload, expires_at)
+     SELECT sha256(convert_to($1 || n, 'UTF8')), CASE n WHEN 0 THEN 'Grant' ELSE 'AccessToken' END,
+       CASE WHEN n > 0 THEN sha256(convert_to($1 || 0, 'UTF8')) END, $1, $2, '{}', now() + interval '1 hour'
+     FROM generate_series(0, $3::int) AS n`,
+    [accountId, clientId, TOKENS],
+  );
+}
+
+async function left(): Promise<unknown[]> {
+  const { rows } = await whole.services.database.pool.query(
+    `SELECT kind FROM protocol_artifacts WHERE client_id = $1 AND revoked_at IS NULL`,
+    [clientId],
+  );
+  return rows;
+}
+
+test('S-158 somebody who has much is disabled all the same, however long it takes', async () => {
+  const created = await whole.services.accounts.create({ email: 'ada@example.com' }, by);
+  if (created.kind !== 'created') throw new Error(created.kind);
+  const { id } = created.account;
+  await grantMuch(id);
+  await whole.services.accounts.disable(id, by);
+  expect((await whole.services.accounts.find(id))?.state).toBe('disabled');
+  expect(await left()).toEqual([]);
+}, 60_000);
+
+test('S-047 a client that has much is disabled all the same, however long it takes', async () => {
+  await grantMuch('somebody');
+  expect(await whole.services.clients.disable(clientId, by)).toBe('done');
+  expect((await whole.services.clients.show(clientId))?.state).toBe('disabled');
+  expect(await left()).toEqual([]);
+}, 60_000);
