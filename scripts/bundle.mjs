@@ -33,10 +33,16 @@ const APART = [
   /^supports-color$/,
 ];
 
+const COMPILER = '@prisma/client/runtime/query_compiler_small_bg.postgresql.wasm-base64.mjs';
+
 /** Prisma's compiler of queries, under a name that is its content's: a process from before an upgrade finds none that is not its own. */
-const { wasm } = await import('@prisma/client/runtime/query_compiler_small_bg.postgresql.wasm-base64.mjs');
-const COMPILER = Buffer.from(wasm, 'base64');
-const COMPILER_NAME = `query-compiler-${hash('sha256', COMPILER).slice(0, 8)}.wasm`;
+let compiler;
+
+async function readCompiler() {
+  const { wasm } = await import(COMPILER);
+  const source = Buffer.from(wasm, 'base64');
+  return { name: `query-compiler-${hash('sha256', source).slice(0, 8)}.wasm`, source };
+}
 
 /**
  * What packages ask of Node that costs more than the answer is worth. Each stands for the same answer; a version of the package in
@@ -60,8 +66,8 @@ const CHEAPER = [
     // As a text in a module, Prisma's compiler of queries is in memory three times.
     file: /\/src\/generated\/prisma\/internal\/class\.ts$/,
     from: /const \{ wasm \} = await import\("([^"]*\.wasm-base64\.mjs)"\)\s+return await decodeBase64AsWasm\(wasm\)/,
-    to: `const { readFile } = await import('node:fs/promises');
-    return WebAssembly.compile(await readFile(new URL('./${COMPILER_NAME}', import.meta.url)));`,
+    to: () => `const { readFile } = await import('node:fs/promises');
+    return WebAssembly.compile(await readFile(new URL('./${compiler.name}', import.meta.url)));`,
   },
 ];
 
@@ -74,8 +80,9 @@ const makeCheaper = {
     if (changed === code) this.error(`${id} has no ${from} any more: see CHEAPER in scripts/bundle.mjs`);
     return { code: changed, map: null };
   },
-  buildStart() {
-    this.emitFile({ type: 'asset', fileName: `generated/prisma/internal/${COMPILER_NAME}`, source: COMPILER });
+  async buildStart() {
+    compiler = await readCompiler();
+    this.emitFile({ type: 'asset', fileName: `generated/prisma/internal/${compiler.name}`, source: compiler.source });
   },
 };
 
