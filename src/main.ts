@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
+import { logLine } from './platform/log-line.ts';
 import { explainFailure, runService } from './platform/run-service.ts';
 import { runWorkers } from './platform/workers/run-workers.ts';
 import { asWorker } from './platform/workers/worker.ts';
@@ -12,9 +13,10 @@ const STOP_PATIENCE = 33;
 const worker = asWorker();
 const config = load();
 if (config.workers > 1 && !worker) {
-  const { workers: count, listen, metrics, serving } = config;
+  const { workers: count, listen, metrics, serving, production } = config;
   await runWorkers({
     count,
+    production,
     script: fileURLToPath(import.meta.url),
     stopPatience: 1000 * (serving.shutdownDelay + STOP_PATIENCE),
     ...(metrics?.port !== undefined && { metrics: { ...metrics, port: metrics.port, host: listen.host } }),
@@ -26,6 +28,7 @@ if (config.workers > 1 && !worker) {
       const { createApp } = await import('./app.ts');
       return createApp(worker ? asOneOfMany(config, worker) : config);
     },
+    production: config.production,
     ...worker?.runOptions,
   });
 }
@@ -33,11 +36,17 @@ if (config.workers > 1 && !worker) {
 function load(): Config {
   try {
     const config = loadConfig(providers);
-    if (!worker) for (const warning of config.warnings) process.stderr.write(`Warning: ${warning}\n`);
+    if (!worker) warn(config);
     return config;
   } catch (error) {
     process.stderr.write(`${explainFailure(error)}\n`);
     process.exit(1);
+  }
+}
+
+function warn({ warnings, production }: Config): void {
+  for (const warning of warnings) {
+    process.stderr.write(`${production ? logLine('warn', warning) : `Warning: ${warning}`}\n`);
   }
 }
 

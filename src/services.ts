@@ -1,4 +1,3 @@
-import { waitForLocks } from './accounts/accounts.store.ts';
 import { type Accounts, createAccounts } from './accounts/accounts.ts';
 import { type Consents, createConsents } from './accounts/consents.ts';
 import { createFederation, type Federation } from './accounts/federation.ts';
@@ -14,7 +13,7 @@ import { ownApi } from './api-keys/own-api.ts';
 import { createRights, type Rights } from './api-keys/rights.ts';
 import { createServiceAccounts, type ServiceAccounts } from './api-keys/service-accounts.ts';
 import { createUseWriter } from './api-keys/upkeep.store.ts';
-import { type Audit, createAudit, type Transaction } from './audit/audit.ts';
+import { type Audit, createAudit } from './audit/audit.ts';
 import { countEvents } from './audit/event-counts.ts';
 import { createObservations, type Observations } from './audit/observations.ts';
 import type { KeyAdministration } from './cli/command.ts';
@@ -26,7 +25,6 @@ import type { Accelerator } from './platform/accelerator/accelerator.ts';
 import { openAccelerator } from './platform/accelerator/open.ts';
 import type { Database } from './platform/database/database.ts';
 import { openPreparedDatabase } from './platform/database/prepare.ts';
-import { retryConflicts } from './platform/database/statement-batch.ts';
 import { createOutbound } from './platform/http/outbound.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
 import type { Mail } from './platform/mail/mail.ts';
@@ -40,13 +38,8 @@ import { traceDatabase } from './platform/tracing/trace-database.ts';
 import { traceMethods, traceOutbound } from './platform/tracing/trace-methods.ts';
 import { traceRedis } from './platform/tracing/trace-redis.ts';
 import { createTracing, noTracing, type Tracing } from './platform/tracing/tracing.ts';
-import {
-  endAccountAccess,
-  endClientAccess,
-  endConsent,
-  endSession,
-  endSessionsUsedSince,
-} from './provider/revocation.ts';
+import { endAccountAccess, endClientAccess, endConsent, endSession } from './provider/revocation.ts';
+import { createEndingOfSessions } from './provider/sessions-of-key.ts';
 import type { KeyEncryption } from './signing-keys/envelope.ts';
 import { findKekIds, loadKeyEncryption } from './signing-keys/key-encryption.ts';
 import { moveKeys } from './signing-keys/key-issuer.ts';
@@ -155,16 +148,7 @@ export async function openServices(
       kekIds: keyEncryption.kekIds,
       move: (by) => moveKeys({ database, issuer, keyStore }, by),
       kekIdsInUse: () => findKekIds(database.pool, SEALED_TABLES),
-      async endSessionsUsedSince({ kid, since }, by, within) {
-        const end = async (tx: Transaction) => {
-          const sessionsEnded = await endSessionsUsedSince(tx, since);
-          await audit.in(tx).sessionsEndedWithKey({ kid, sessionsEnded }, by);
-          return sessionsEnded;
-        };
-        if (within) return end(within);
-        const alone = async (tx: Transaction) => waitForLocks(tx).then(() => end(tx));
-        return retryConflicts(() => database.prisma.$transaction(alone, { timeout: 60_000 }));
-      },
+      endSessionsUsedSince: createEndingOfSessions({ database, audit }),
     };
     const outbox = createOutbox({ database, encryption: keyEncryption });
     const mailbox = config.mail || production ? undefined : createMailbox({ database });

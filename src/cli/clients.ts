@@ -5,6 +5,7 @@ import { BY_COMMAND_LINE } from './by-command-line.ts';
 import { addClientOptions, type ClientOptions, changesOf, requireChanges } from './client-options.ts';
 import type { CommandContext } from './command.ts';
 import { CommandError } from './command-error.ts';
+import { failureText } from './failure-text.ts';
 import { collect, pageSize, seconds } from './option-values.ts';
 import { fieldsOf, print, tableOf } from './output.ts';
 
@@ -140,7 +141,10 @@ function addStateChanges(clients: Command, context: CommandContext): void {
       .option('--json', 'print JSON')
       .action(async (id: string, { json = false }: { json?: boolean }) => {
         const services = await context.services();
-        const outcome = await services.clients[verb](id, BY_COMMAND_LINE);
+        const outcome = await services.clients[verb](id, BY_COMMAND_LINE).catch(async (error: unknown) => {
+          const isCutOff = verb === 'disable' && (await services.clients.show(id))?.state === 'disabled';
+          throw isCutOff ? notAllEnded(id, error) : error;
+        });
         if (outcome === 'not_found') throw unknownClient(id);
         const changed = outcome === 'done';
         print(context, json, { id, state: verb === 'disable' ? 'disabled' : 'active', changed }, () =>
@@ -148,6 +152,13 @@ function addStateChanges(clients: Command, context: CommandContext): void {
         );
       });
   }
+}
+
+function notAllEnded(id: string, cause: unknown): CommandError {
+  return new CommandError(
+    `${id} is disabled and refused from now on, but what was given to it is not all ended. Repeat the command.`,
+    [{ field: 'because:', message: failureText(cause) }],
+  );
 }
 
 function printClient(context: CommandContext, json: boolean, client: ClientDetails, secret?: string): void {

@@ -4,7 +4,7 @@ import type { Federation } from '../accounts/federation.ts';
 import type { OneTimeLinks } from '../accounts/one-time-links.ts';
 import type { ApiKeys } from '../api-keys/api-keys.ts';
 import type { ServiceAccounts } from '../api-keys/service-accounts.ts';
-import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
+import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceServers } from '../clients/resource-servers.ts';
 import type { Config } from '../config/config.ts';
@@ -43,8 +43,8 @@ export interface KeyAdministration {
   kekIds: readonly string[];
   /** Those that something in the database is sealed under. */
   kekIdsInUse(): Promise<string[]>;
-  /** Within the transaction of a revocation, or afterwards in one of its own. Returns how many. */
-  endSessionsUsedSince(key: { kid: string; since: Date }, by: AuditContext, tx?: Transaction): Promise<number>;
+  /** In portions, each in a transaction of its own. Returns how many. */
+  endSessionsUsedSince(key: { kid: string; since: Date }, by: AuditContext): Promise<number>;
   /** Ends the keys of another issuer and makes those of this one. */
   move(by: AuditContext): Promise<{ from?: string; revoked: string[] }>;
 }

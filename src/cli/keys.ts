@@ -4,6 +4,7 @@ import { ROTATING, type RotatingPurpose } from '../signing-keys/secret-life-cycl
 import { BY_COMMAND_LINE } from './by-command-line.ts';
 import type { CommandContext, KeyAdministration } from './command.ts';
 import { CommandError } from './command-error.ts';
+import { failureText } from './failure-text.ts';
 import { dateOf, effectOfRevocation, effectOfRotation, effectOfSecret, inWords } from './key-effects.ts';
 import { describeKeys, lookAtKeys } from './key-listing.ts';
 import { addMoveCommand } from './key-move.ts';
@@ -192,25 +193,12 @@ async function revoke(
   const key = before.find((one) => one.kid === kid);
   if (!key) throw unknownKey(kid);
   const spare = before.find(({ algorithm, state }) => algorithm === key.algorithm && state === 'published');
-  // Nobody was signed in by a key that never signed.
-  const used = endSessions && key.activatedAt !== undefined && { kid, since: new Date(key.activatedAt) };
-  let sessionsEnded = 0;
-  const outcome = await keys.store.revoke(
-    {
-      kid,
-      reason,
-      ...(used && {
-        async alongside(tx) {
-          sessionsEnded = await keys.endSessionsUsedSince(used, BY_COMMAND_LINE, tx);
-        },
-      }),
-    },
-    BY_COMMAND_LINE,
-  );
+  // The key first: whoever has it uses it, and ending sessions may take long.
+  const outcome = await keys.store.revoke({ kid, reason }, BY_COMMAND_LINE);
   if (outcome.kind === 'refused') throw refusedRevocation(kid, outcome.reason);
+  const sessionsEnded = endSessions ? await endSessionsOf(keys, key) : 0;
+  const ended = endSessions && { sessionsEnded };
   if (outcome.kind === 'unchanged') {
-    if (used) sessionsEnded = await keys.endSessionsUsedSince(used, BY_COMMAND_LINE);
-    const ended = endSessions && { sessionsEnded };
     print(context, json, { kid, revoked: true, changed: false, ...ended }, () =>
       [`${kid} was revoked already.`, ...(endSessions ? [`${sessionsEnded} sessions were ended.`] : [])].join(' '),
     );
@@ -220,7 +208,6 @@ async function revoke(
   const effect = effectOfRevocation(keys.policy, key);
   const known = spare?.kid === successor ? { spare } : {};
   const takeOver = successor && effectOfRotation(key.algorithm, { early, now, policy: keys.policy, ...known });
-  const ended = endSessions && { sessionsEnded };
   print(
     context,
     json,
@@ -232,6 +219,19 @@ async function revoke(
         ...(endSessions ? [`${sessionsEnded} sessions were ended, with the tokens that are bound to them.`] : []),
       ].join('\n'),
   );
+}
+
+async function endSessionsOf(
+  keys: KeyAdministration,
+  { kid, activatedAt }: { kid: string; activatedAt?: number },
+): Promise<number> {
+  // Nobody was signed in by a key that never signed.
+  if (activatedAt === undefined) return 0;
+  return keys.endSessionsUsedSince({ kid, since: new Date(activatedAt) }, BY_COMMAND_LINE).catch((cause: unknown) => {
+    throw new CommandError(`${kid} is revoked, but not all sessions are ended. Repeat the command.`, [
+      { field: 'because:', message: failureText(cause) },
+    ]);
+  });
 }
 
 function refusedRevocation(kid: string, reason: 'unknown' | 'destroyed' | 'no_spare'): CommandError {

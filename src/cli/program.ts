@@ -1,12 +1,9 @@
 import { Command, type CommanderError } from 'commander';
-import { isUnavailable } from '../platform/database/database-errors.ts';
-import { isAppError } from '../platform/errors.ts';
-import { isOperatorError } from '../platform/operator-error.ts';
-import { explainFailure } from '../platform/run-service.ts';
 import { addApiKeyCommands } from './api-keys.ts';
 import { addClientCommands } from './clients.ts';
 import type { CommandContext } from './command.ts';
 import { isCommandError } from './command-error.ts';
+import { failureText } from './failure-text.ts';
 import { withKeyNames } from './key-names.ts';
 import { addKeyCommands } from './keys.ts';
 import { addMailCommands } from './mail.ts';
@@ -59,7 +56,7 @@ function createProgram(context: CommandContext): Command {
 
 /** Says on standard error what went wrong. */
 export function reportError(error: unknown, argv: string[], context: CommandContext): void {
-  const message = messageOf(error);
+  const message = failureText(error);
   const problems = isCommandError(error) ? error.problems : [];
   if (argv.includes('--json')) {
     context.writeError(`${JSON.stringify({ error: { message, ...(problems.length && { problems }) } })}\n`);
@@ -67,14 +64,6 @@ export function reportError(error: unknown, argv: string[], context: CommandCont
   }
   const lines = problems.map(({ field, message: why }) => `\n  ${field} ${why}`);
   context.writeError(`${message}${lines.join('')}\n`);
-}
-
-/** Written for whoever runs this, or else a defect, which shows where it happened. */
-function messageOf(error: unknown): string {
-  if (isCommandError(error) || isAppError(error)) return error.message;
-  if (isOperatorError(error) || !isUnavailable(error)) return explainFailure(error);
-  const { code = 'no connection' } = error as { code?: string };
-  return `The database did not answer in time (${code}). Look whether it was done, and try again.`;
 }
 
 function isCommanderError(error: unknown): error is CommanderError {

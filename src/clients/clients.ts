@@ -70,14 +70,19 @@ export interface Clients {
   update(id: string, changes: ClientChanges, by: AuditContext): Promise<UpdateOutcome>;
   /** The secret before stays valid for the overlap; older ones end at once. */
   rotateSecret(id: string, options: { overlapSeconds?: number }, by: AuditContext): Promise<RotateOutcome>;
+  /**
+   * Refused on every node from the first moment on, then what it has is ended. When that fails, it is disabled all the same, and what
+   * is left worth nothing; disabling it again ends the rest. S-047
+   */
   disable(id: string, by: AuditContext): Promise<StateOutcome>;
+  /** Nothing that it had before comes back. S-047 */
   enable(id: string, by: AuditContext): Promise<StateOutcome>;
 }
 
 export interface ClientsOptions {
   database: Pick<Database, 'pool' | 'prisma'>;
   audit: Pick<Audit, 'in'>;
-  /** Ends the client's grants, codes and tokens inside the transaction that disables it. */
+  /** Ends the client's grants, codes and tokens. May be called again for what is left. */
   endClientAccess(tx: Transaction, clientId: string): Promise<void>;
   /** Resource servers that are no rows: parts of this server. */
   builtIn?: ResourceServer[];
@@ -88,7 +93,7 @@ export interface ClientsOptions {
   accelerator?: Pick<Accelerator, 'cache'>;
 }
 
-/** Milliseconds: for every person who uses it, its grant and its tokens end, and all of them or none. */
+/** Milliseconds: for every person who uses it, its grant and its tokens end. */
 const PATIENT = { timeout: 10 * 60_000 };
 
 /** A change that is answered holds on every node: see `client-cache.ts`. S-047 */
@@ -109,24 +114,39 @@ export function createClients(options: ClientsOptions): Clients {
     return outcome;
   }
 
-  async function setState(id: string, state: 'active' | 'disabled', by: AuditContext): Promise<StateOutcome> {
-    // Ending access locks grants that requests under way lock too.
+  function changeState(id: string, state: 'active' | 'disabled', by: AuditContext): Promise<StateOutcome> {
     const change = () =>
       prisma.$transaction(async (tx): Promise<StateOutcome> => {
         const current = await lockClient(tx, id);
         if (!current) return 'not_found';
         if (current.state === state) return 'unchanged';
+        // What a disabling that was cut short has left must not come back to life.
+        if (state === 'active') await endClientAccess(tx, id);
         await setClientState(tx, id, state);
-        if (state === 'disabled') {
-          await endClientAccess(tx, id);
-          await audit.in(tx).clientDisabled({ clientId: id }, by);
-        } else {
-          await audit.in(tx).clientEnabled({ clientId: id }, by);
-        }
+        const writer = audit.in(tx);
+        if (state === 'disabled') await writer.clientDisabled({ clientId: id }, by);
+        else await writer.clientEnabled({ clientId: id }, by);
         return 'done';
       }, PATIENT);
     // Ending access locks grants that requests under way lock too.
     return settled(id, retryConflicts(change));
+  }
+
+  /** Nothing, if it was enabled meanwhile: that has ended all there was, and what is there now is new. */
+  function endAccessOfDisabled(id: string): Promise<void> {
+    const end = () =>
+      prisma.$transaction(async (tx) => {
+        const current = await lockClient(tx, id);
+        if (current?.state === 'disabled') await endClientAccess(tx, id);
+      }, PATIENT);
+    return retryConflicts(end);
+  }
+
+  /** Refused everywhere first, and then, which may take minutes, what it has is ended: by whoever disables it again, if this is cut short. */
+  async function disable(id: string, by: AuditContext): Promise<StateOutcome> {
+    const outcome = await changeState(id, 'disabled', by);
+    if (outcome !== 'not_found') await endAccessOfDisabled(id);
+    return outcome;
   }
 
   return {
@@ -199,8 +219,8 @@ export function createClients(options: ClientsOptions): Clients {
       return settled(id, change);
     },
 
-    disable: (id, by) => setState(id, 'disabled', by),
-    enable: (id, by) => setState(id, 'active', by),
+    disable,
+    enable: (id, by) => changeState(id, 'active', by),
   };
 }
 

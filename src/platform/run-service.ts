@@ -1,5 +1,6 @@
 import { errorText } from './error-text.ts';
 import { isAppError } from './errors.ts';
+import { logLine } from './log-line.ts';
 import { isOperatorError, OperatorError } from './operator-error.ts';
 import { oneLine } from './printable.ts';
 
@@ -20,6 +21,8 @@ type Stop = (how?: { isReplaced?: boolean }) => void;
 
 export interface RunOptions {
   create(): Promise<Service>;
+  /** Says where to go as the log does, in JSON lines, and not as text for people. */
+  production?: boolean;
   /** Longest time that everything together gets after a signal, in milliseconds, `shutdownDelay` not counted. */
   shutdownTimeout?: number;
   /** Told where to go instead of standard output. */
@@ -33,7 +36,7 @@ export interface RunOptions {
  * fails, and a defect that nobody caught, print one text and end with 1.
  */
 export async function runService(options: RunOptions): Promise<void> {
-  const { create, shutdownTimeout = 30_000, stopRequests = () => {} } = options;
+  const { create, production = false, shutdownTimeout = 30_000, stopRequests = () => {} } = options;
   const { announce = (text) => print(process.stdout, text) } = options;
   const heed = heedSignals();
   process.on('uncaughtException', endByDefect);
@@ -45,7 +48,7 @@ export async function runService(options: RunOptions): Promise<void> {
     const stop = closing(service, shutdownTimeout);
     heed(stop);
     stopRequests(stop);
-    announce(describe(url, service));
+    announce(describe(url, service, production));
   } catch (error) {
     print(process.stderr, explainFailure(error));
     await service?.close().catch(() => {});
@@ -53,12 +56,11 @@ export async function runService(options: RunOptions): Promise<void> {
   }
 }
 
-function describe(url: string, { setupLink, mailboxUrl }: Service): string {
-  return [
-    `Daemun is ready at ${url}`,
-    ...(setupLink ? [`Set up the first administrator (the link works once): ${setupLink}`] : []),
-    ...(mailboxUrl ? [`Mail is kept at ${mailboxUrl}`] : []),
-  ].join('\n');
+function describe(url: string, { setupLink, mailboxUrl }: Service, production: boolean): string {
+  const lines: [text: string, fields: Record<string, string>][] = [[`Daemun is ready at ${url}`, { url }]];
+  if (setupLink) lines.push([`Set up the first administrator (the link works once): ${setupLink}`, { setupLink }]);
+  if (mailboxUrl) lines.push([`Mail is kept at ${mailboxUrl}`, { mailboxUrl }]);
+  return lines.map(([text, fields]) => (production ? logLine('info', text, fields) : text)).join('\n');
 }
 
 const BUSY =

@@ -1,10 +1,12 @@
 import { isAccountId } from '../accounts/account.ts';
+import { waitForLocks } from '../accounts/accounts.store.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { digestOf } from './artifact-identity.ts';
 
 /**
- * Ending access inside the transaction that records why: both happen or neither. Rows are locked in one order everywhere,
- * sessions, grants, then what is under them, each by id; wrap the whole transaction in `retryConflicts` all the same.
+ * Ending access inside the transaction that records why: both happen or neither, except of a client, which is refused and recorded
+ * before. Rows are locked in one order everywhere, sessions, grants, then what is under them, each by id; wrap the whole transaction in
+ * `retryConflicts` all the same.
  */
 export type Transaction = Prisma.TransactionClient;
 
@@ -44,7 +46,7 @@ export async function accessGenerationOf(tx: Pick<Transaction, '$queryRaw'>, acc
  * minutes, and no statement takes longer than an administrator's may.
  */
 export async function endClientAccess(tx: Transaction, clientId: string): Promise<void> {
-  await tx.$executeRaw`SELECT set_config('lock_timeout', '4s', true), set_config('statement_timeout', '15s', true)`;
+  await waitForLocks(tx);
   const grants = await tx.$queryRaw<GrantId[]>`
     SELECT encode(id, 'hex') AS id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind = 'Grant' ORDER BY id`;
   await endGrants(tx, grants);
@@ -89,18 +91,53 @@ export async function endSession(tx: Transaction, sessionUid: string): Promise<v
 }
 
 /**
- * Signs out every session that was used since then, by a visit or by a token that lives and dies with it. Returns how many. In few
- * statements, for there may be many. `since` may be off by a minute: sessions are dated by the clocks of nodes.
+ * The uids of all sessions that were used since then, by a visit or by a token that lives and dies with it; of some that are over, too.
+ * Read in portions: give the transaction one snapshot and minutes. `since` may be off by a minute: sessions are dated by the clocks
+ * of nodes.
  */
-export async function endSessionsUsedSince(tx: Transaction, since: Date): Promise<number> {
+export async function sessionsUsedSince(tx: Transaction, since: Date): Promise<string[]> {
+  await waitForLocks(tx);
   const seconds = Math.floor(since.getTime() / 1000) - 60;
+  const used = new Set<string>();
+  await readPortions(
+    (last) => tx.$queryRaw`
+      WITH seen AS MATERIALIZED (
+        SELECT id, coalesce(session_uid, uid) AS uid, CASE
+          WHEN session_uid IS NOT NULL OR (kind = 'Session' AND account_id IS NOT NULL AND revoked_at IS NULL)
+          THEN (payload->>'iat')::bigint END AS iat
+        FROM protocol_artifacts WHERE id > decode(${last}, 'hex') ORDER BY id LIMIT ${MOST_ROWS})
+      SELECT (SELECT encode(id, 'hex') FROM seen ORDER BY id DESC LIMIT 1) AS last,
+        ARRAY(SELECT DISTINCT uid FROM seen WHERE iat >= ${seconds}) AS uids`,
+    used,
+  );
+  await readPortions(
+    (last) => tx.$queryRaw`
+      WITH seen AS MATERIALIZED (
+        SELECT uid, ended_at IS NULL AND last_used_at >= to_timestamp(${seconds}) AS is_used
+        FROM user_sessions WHERE uid > ${last} ORDER BY uid LIMIT ${MOST_ROWS})
+      SELECT (SELECT uid FROM seen ORDER BY uid DESC LIMIT 1) AS last, ARRAY(SELECT uid FROM seen WHERE is_used) AS uids`,
+    used,
+  );
+  return [...used];
+}
+
+/** `last` is where the portion ends and the next one begins; null: there was nothing left. */
+type Portion = { last: string | null; uids: string[] };
+
+async function readPortions(read: (last: string) => Promise<Portion[]>, found: Set<string>): Promise<void> {
+  for (let last: string | null = ''; last !== null; ) {
+    const [portion]: Portion[] = await read(last);
+    for (const uid of portion?.uids ?? []) found.add(uid);
+    last = portion?.last ?? null;
+  }
+}
+
+/** As `endSession` for each of these, a few hundred. Returns how many were alive. */
+export async function endSessions(tx: Transaction, uids: readonly string[]): Promise<number> {
+  await waitForLocks(tx);
   const sessions = await tx.$queryRaw<(GrantId & { uid: string; payload: string })[]>`
     SELECT encode(id, 'hex') AS id, uid, payload::text AS payload FROM protocol_artifacts
-    WHERE kind = 'Session' AND account_id IS NOT NULL AND revoked_at IS NULL AND (
-      (payload->>'iat')::bigint >= ${seconds}
-      OR uid IN (SELECT uid FROM user_sessions WHERE ended_at IS NULL AND last_used_at >= to_timestamp(${seconds}))
-      OR uid IN (SELECT session_uid FROM protocol_artifacts
-        WHERE session_uid IS NOT NULL AND (payload->>'iat')::bigint >= ${seconds}))
+    WHERE uid = ANY (${uids}::text[]) AND kind = 'Session' AND account_id IS NOT NULL AND revoked_at IS NULL
     ORDER BY id FOR UPDATE`;
   const ids = sessions.map(({ id }) => id);
   await tx.$executeRaw`

@@ -1,4 +1,4 @@
-import type { AuditContext, Transaction } from '../audit/audit.ts';
+import type { AuditContext } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { listNodes, type NodeRecord } from './key-nodes.ts';
 import { ALGORITHMS, type Algorithm, makeKeyPair } from './key-pair.ts';
@@ -42,10 +42,7 @@ export type Revocation =
   | { kind: 'revoked'; successor?: string; early: boolean }
   | Exclude<RevokeOutcome, { kind: 'changed' }>;
 
-export interface RevocationOrder extends Pick<RevokeOptions, 'kid' | 'reason'> {
-  /** What happens with it, or not at all. */
-  alongside?(tx: Transaction): Promise<unknown>;
-}
+export type RevocationOrder = Pick<RevokeOptions, 'kid' | 'reason'>;
 
 export interface KeyListing {
   version: number;
@@ -149,7 +146,7 @@ export function createKeyStore(options: KeyStoreOptions): KeyStore {
     });
   }
 
-  async function revokeNow({ kid, reason, alongside }: RevocationOrder, by: AuditContext): Promise<Revocation> {
+  async function revokeNow({ kid, reason }: RevocationOrder, by: AuditContext): Promise<Revocation> {
     const { keys, now } = await read();
     const tests = await test(keys);
     const { unfit } = tests;
@@ -163,7 +160,6 @@ export function createKeyStore(options: KeyStoreOptions): KeyStore {
       decide: tested(tests, (stored) =>
         decideRevocation(revoke(stored.keys, stored.now, policy, { kid, reason, unfit, made: [...made.values()] })),
       ),
-      ...(alongside && { alongside }),
     });
   }
 

@@ -1,10 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { pepperIdsInUse } from '../../src/accounts/pepper-use.store.ts';
-import { createAudit, type Transaction } from '../../src/audit/audit.ts';
+import { createAudit } from '../../src/audit/audit.ts';
 import type { KeyAdministration } from '../../src/cli/command.ts';
 import { createLogger } from '../../src/platform/logger.ts';
-import { endSessionsUsedSince } from '../../src/provider/revocation.ts';
+import { createEndingOfSessions } from '../../src/provider/sessions-of-key.ts';
 import { createKeyEncryption } from '../../src/signing-keys/envelope.ts';
 import { findKekIds } from '../../src/signing-keys/key-encryption.ts';
 import { moveKeys } from '../../src/signing-keys/key-issuer.ts';
@@ -56,14 +56,7 @@ function administration(keyEncryption = older) {
     policy,
     kekIds: keyEncryption.kekIds,
     kekIdsInUse: () => findKekIds(database.pool),
-    async endSessionsUsedSince({ kid, since }, by, within) {
-      const end = async (tx: Transaction) => {
-        const sessionsEnded = await endSessionsUsedSince(tx, since);
-        await audit.in(tx).sessionsEndedWithKey({ kid, sessionsEnded }, by);
-        return sessionsEnded;
-      };
-      return within ? end(within) : database.prisma.$transaction(end);
-    },
+    endSessionsUsedSince: createEndingOfSessions({ database, audit }),
   } satisfies KeyAdministration;
 }
 
@@ -317,6 +310,47 @@ describe('keys revoke', () => {
     const outcome = await cli.json('keys', 'revoke', kid, '--reason', 'stolen', '--end-sessions');
     expect(outcome).toEqual({ kid, revoked: true, changed: false, sessionsEnded: 1 });
     expect(await endedSessions()).toEqual([uid]);
+  });
+
+  test('says that the key is revoked when the sessions could not be ended, and ends them when it is repeated', async () => {
+    const kid = await kidOf('ES256', 'active');
+    const uid = await addSession(600);
+    await database.pool.query(`ALTER TABLE user_sessions RENAME TO elsewhere`);
+    try {
+      const { exitCode, stdout, stderr } = await cli.run('keys', 'revoke', kid, '--reason', 'x', '--end-sessions');
+      expect([exitCode, stdout]).toEqual([1, '']);
+      expect(stderr).toContain(`${kid} is revoked, but not all sessions are ended. Repeat the command.\n  because: `);
+    } finally {
+      await database.pool.query(`ALTER TABLE elsewhere RENAME TO user_sessions`);
+    }
+    expect(await kidOf('ES256', 'revoked')).toBe(kid);
+    expect(await endedSessions()).toEqual([]);
+    expect(await cli.json('keys', 'revoke', kid, '--reason', 'x', '--end-sessions')).toMatchObject({
+      sessionsEnded: 1,
+    });
+    expect(await endedSessions()).toEqual([uid]);
+  });
+
+  test('ends more than one transaction does, each of them on record', async () => {
+    const kid = await kidOf('ES256', 'active');
+    const { rows } = await database.pool.query<{ id: string }>(
+      `INSERT INTO users (id, name, updated_at) VALUES (gen_random_uuid(), 'Somebody', now()) RETURNING id`,
+    );
+    await database.pool.query(
+      `INSERT INTO protocol_artifacts (id, kind, account_id, uid, payload, expires_at)
+       SELECT sha256(convert_to('many ' || n, 'UTF8')), 'Session', $1, 'many ' || n,
+         json_build_object('iat', extract(epoch FROM now())::bigint), now() + interval '1 day'
+       FROM generate_series(1, 1201) AS n`,
+      [rows[0]!.id],
+    );
+    expect(await cli.json('keys', 'revoke', kid, '--reason', 'x', '--end-sessions')).toMatchObject({
+      sessionsEnded: 1201,
+    });
+    const { rows: left } = await database.pool.query(`SELECT 1 FROM protocol_artifacts WHERE revoked_at IS NULL`);
+    expect(left).toEqual([]);
+    expect(await lastEvents(...new Array(3).fill('sessions.ended_with_key'))).toMatchObject(
+      [500, 500, 201].map((sessionsEnded) => ({ details: { kid, sessionsEnded } })),
+    );
   });
 
   test('with a spare, which never signed, there is nothing to end and another spare is published', async () => {

@@ -39,7 +39,10 @@ export async function createWebClient(clients: Clients, more: object = {}): Prom
   return { id: outcome.client.id, secret: outcome.secret };
 }
 
-export async function auditTypesOf(database: Database, clientId: string): Promise<string[]> {
+export async function auditTypesOf(
+  database: { prisma: Pick<Database['prisma'], 'auditEvent'> },
+  clientId: string,
+): Promise<string[]> {
   const rows = await database.prisma.auditEvent.findMany({ where: { clientId }, orderBy: { id: 'asc' } });
   return rows.map(({ type }) => type);
 }

@@ -9,49 +9,63 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-test('S-047 disabling a client ends its access in the same transaction and is seen by the next look-up', async () => {
-  const seenInside: unknown[] = [];
+test('S-047 disabling a client refuses it everywhere first and then ends its access', async () => {
+  const seen: unknown[] = [];
   const { clients } = openClients(database, {
-    async endClientAccess(tx, clientId) {
-      const row = await tx.client.findUniqueOrThrow({ where: { id: clientId } });
-      seenInside.push([clientId, row.state]);
+    async endClientAccess(_tx, clientId) {
+      // Another connection, except on the embedded database, which has one.
+      const reader = database.url ? (await database.connect()).prisma : _tx;
+      const row = await reader.client.findUniqueOrThrow({ where: { id: clientId } });
+      seen.push([clientId, row.state, await auditTypesOf(database.url ? database : { prisma: _tx }, clientId)]);
     },
   });
   const { id } = await createWebClient(clients);
   expect(await clients.disable(id, BY)).toBe('done');
-  expect(seenInside).toEqual([[id, 'disabled']]);
+  expect(seen).toEqual([[id, 'disabled', ['client.created', 'client.disabled']]]);
   expect(await clients.find(id)).toMatchObject({ state: 'disabled', version: 2 });
   expect((await clients.show(id))?.disabledAt).toBeInstanceOf(Date);
   expect(await auditTypesOf(database, id)).toEqual(['client.created', 'client.disabled']);
 });
 
-test('S-047 when ending its access fails, the client is not disabled either, and nothing is recorded', async () => {
+test('S-047 when ending its access fails, the client is refused all the same, and the next disabling or enabling ends the rest', async () => {
+  let failures = 2;
+  const ended: string[] = [];
   const { clients } = openClients(database, {
-    async endClientAccess() {
-      throw new Error('the store failed');
+    async endClientAccess(_tx, clientId) {
+      failures -= 1;
+      if (failures >= 0) throw new Error('the store failed');
+      ended.push(clientId);
     },
   });
   const { id } = await createWebClient(clients);
   await expect(clients.disable(id, BY)).rejects.toThrow('the store failed');
-  expect(await clients.find(id)).toMatchObject({ state: 'active', version: 1 });
-  expect(await auditTypesOf(database, id)).toEqual(['client.created']);
+  expect(await clients.find(id)).toMatchObject({ state: 'disabled', version: 2 });
+  expect(await auditTypesOf(database, id)).toEqual(['client.created', 'client.disabled']);
+  // Not before what it had is gone.
+  await expect(clients.enable(id, BY)).rejects.toThrow('the store failed');
+  expect(await clients.find(id)).toMatchObject({ state: 'disabled', version: 2 });
+  expect([await clients.disable(id, BY), ended]).toEqual(['unchanged', [id]]);
+  expect([await clients.enable(id, BY), ended]).toEqual(['done', [id, id]]);
+  expect(await auditTypesOf(database, id)).toEqual(['client.created', 'client.disabled', 'client.enabled']);
 });
 
 test('disabling twice changes nothing the second time', async () => {
   const { clients, ended } = openClients(database);
   const { id } = await createWebClient(clients);
   expect([await clients.disable(id, BY), await clients.disable(id, BY)]).toEqual(['done', 'unchanged']);
-  expect(ended).toEqual([id]);
+  // What the first one may have left is ended all the same.
+  expect(ended).toEqual([id, id]);
   expect((await clients.find(id))?.version).toBe(2);
+  expect(await auditTypesOf(database, id)).toEqual(['client.created', 'client.disabled']);
 });
 
 test('disabling at the same moment on two nodes happens once', async () => {
-  const { clients, ended } = openClients(database);
+  const { clients } = openClients(database);
   const other = openClients(await anotherNode(database));
   const { id } = await createWebClient(clients);
   const outcomes = await Promise.all([clients.disable(id, BY), other.clients.disable(id, BY)]);
   expect(outcomes.sort()).toEqual(['done', 'unchanged']);
-  expect([...ended, ...other.ended]).toEqual([id]);
+  expect(await auditTypesOf(database, id)).toEqual(['client.created', 'client.disabled']);
 });
 
 test('an enabled client is accepted again with the secret it had', async () => {

@@ -4,7 +4,8 @@ import {
   endAccountAccess,
   endClientAccess,
   endSession,
-  endSessionsUsedSince,
+  endSessions,
+  sessionsUsedSince,
   type Transaction,
 } from '../../src/provider/revocation.ts';
 import { newValue, now, store, storeCode, storeGrant, storeRefreshToken } from './artifacts.ts';
@@ -183,7 +184,7 @@ describe('S-157 ending a session', () => {
 describe('ending the sessions that were used since a key began to sign', () => {
   const DAY = 86_400;
   const yesterday = () => new Date((now() - DAY) * 1000);
-  const endSince = () => inTransaction((tx) => endSessionsUsedSince(tx, yesterday()));
+  const endSince = () => inTransaction(async (tx) => endSessions(tx, await sessionsUsedSince(tx, yesterday())));
 
   test('ends them with their grants and tokens, says how many, and no others', async () => {
     await endSince();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createCommandExecutor } from '../../src/cli/execute.ts';
 import { registerMachine, startWholeService, type WholeService } from '../support/whole-service.ts';
 
 /** So many tokens, each of which takes a tenth of a second to go: longer than a statement of a request, or its transaction, may take. */
@@ -50,5 +51,45 @@ test('S-047 a client that has much is disabled all the same, however long it tak
   await grantMuch('somebody');
   expect(await whole.services.clients.disable(clientId, by)).toBe('done');
   expect((await whole.services.clients.show(clientId))?.state).toBe('disabled');
+  expect(await left()).toEqual([]);
+}, 60_000);
+
+test('S-047 what a disabling that was killed has left does not come back to life when the client is enabled', async () => {
+  await whole.services.database.pool.query(`ALTER TABLE protocol_artifacts DISABLE TRIGGER slowly`);
+  try {
+    await grantMuch('somebody else');
+    await whole.services.database.pool.query(`UPDATE clients SET state = 'disabled' WHERE id = $1`, [clientId]);
+    expect(await whole.services.clients.enable(clientId, by)).toBe('done');
+    expect(await left()).toEqual([]);
+  } finally {
+    await whole.services.database.pool.query(`ALTER TABLE protocol_artifacts ENABLE TRIGGER slowly`);
+  }
+}, 60_000);
+
+test('a key is revoked with the sessions that were used with it, however many tokens they have', async () => {
+  const { pool } = whole.services.database;
+  await grantMuch('visitor');
+  const { rows } = await pool.query<{ kid: string }>(
+    `SELECT kid FROM signing_keys WHERE state = 'active' AND algorithm = 'ES256'`,
+  );
+  // As the engine names the grant, whose digest is the id of its row.
+  await pool.query(
+    `WITH granted AS (
+       UPDATE protocol_artifacts SET id = sha256(convert_to('Grant:of the visitor', 'UTF8'))
+       WHERE account_id = 'visitor' AND kind = 'Grant' RETURNING id),
+     moved AS (
+       UPDATE protocol_artifacts SET grant_id = (SELECT id FROM granted)
+       WHERE account_id = 'visitor' AND kind = 'AccessToken')
+     INSERT INTO protocol_artifacts (id, kind, account_id, uid, payload, expires_at)
+     VALUES (sha256('session'), 'Session', 'visitor', 'session', json_build_object('iat', extract(epoch FROM now())::bigint,
+       'authorizations', json_build_object($1::text, json_build_object('grantId', 'of the visitor'))), now() + interval '1 hour')`,
+    [clientId],
+  );
+  const { exitCode, stdout, stderr } = await createCommandExecutor(whole.services)({
+    argv: ['keys', 'revoke', rows[0]!.kid, '--reason', 'a test', '--end-sessions', '--json'],
+    files: {},
+  });
+  expect([exitCode, stderr]).toEqual([0, '']);
+  expect(JSON.parse(stdout)).toMatchObject({ changed: true, sessionsEnded: 1 });
   expect(await left()).toEqual([]);
 }, 60_000);

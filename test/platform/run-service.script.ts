@@ -6,6 +6,7 @@ import { runService } from '../../src/platform/run-service.ts';
 const [behaviour, port = '0', portVariable] = process.argv.slice(2);
 await runService({
   shutdownTimeout: 500,
+  production: behaviour === 'in production',
   async create() {
     if (behaviour === 'refuses') throw new OperatorError('Set ISSUER.', new Error('hidden'));
     if (behaviour === 'starts slowly') {

@@ -14,7 +14,7 @@ function run(...args: string[]) {
   });
   child.stdout.on('data', (chunk) => {
     output.out += chunk;
-    const found = /ready at (\S+)\n/.exec(output.out);
+    const found = /ready at ([^\s"]+).*\n/.exec(output.out);
     if (found) ready(found[1]!);
   });
   child.stderr.on('data', (chunk) => {
@@ -39,6 +39,23 @@ Mail is kept at http://localhost/mailbox
 closed
 `,
   });
+});
+
+test('in production says the same in JSON lines as the log has them, each value under its name', async () => {
+  const { child, url, ended } = run('in production');
+  await url;
+  child.kill('SIGTERM');
+  const { code, error, out } = await ended;
+  const lines = out.trimEnd().split('\n');
+  expect([code, error, lines.pop()]).toEqual([0, '', 'closed']);
+  const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  const setupLink = 'http://localhost/setup/token';
+  const mailboxUrl = 'http://localhost/mailbox';
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    { level: 'info', time, url: await url, msg: `Daemun is ready at ${await url}` },
+    { level: 'info', time, setupLink, msg: `Set up the first administrator (the link works once): ${setupLink}` },
+    { level: 'info', time, mailboxUrl, msg: `Mail is kept at ${mailboxUrl}` },
+  ]);
 });
 
 test('once there is an administrator, and in production, only the address is printed', async () => {

@@ -9,7 +9,8 @@ import { runService } from '../../src/platform/run-service.ts';
 import { runWorkers } from '../../src/platform/workers/run-workers.ts';
 import { asWorker } from '../../src/platform/workers/worker.ts';
 
-const { GENERATION = '', PORT = '', METRICS_PORT = '' } = process.env;
+const { GENERATION = '', PORT = '', METRICS_PORT = '', NODE_ENV } = process.env;
+const production = NODE_ENV === 'production';
 const host = '127.0.0.1';
 const worker = asWorker();
 if (worker) {
@@ -28,11 +29,13 @@ if (worker) {
         close: () => server.close(),
       };
     },
+    production,
     ...worker.runOptions,
   });
 } else {
   await runWorkers({
     count: 2,
+    production,
     script: fileURLToPath(import.meta.url),
     stopPatience: 30_000,
     startPatience: Number(process.env.START_PATIENCE ?? 60_000),

@@ -131,12 +131,23 @@ describe('two workers', () => {
   });
 });
 
-test('when five starts fail and nobody answers, the whole ends with 1 and says why', async () => {
-  const { ended, error, workers } = await startTwo();
+test('when five starts fail and nobody answers, the whole ends with 1 and says why; in production workers are told of in JSON lines', async () => {
+  const { ended, error, workers } = await startTwo({ NODE_ENV: 'production' });
   writeFileSync(GENERATION, 'broken');
   for (const pid of workers()) process.kill(pid, 'SIGKILL');
   expect(await ended).toBe(1);
   expect(error()).toMatch(/It is broken\.[\s\S]*No worker starts: the last 5 ended before they were ready\./);
+  const told = error()
+    .split('\n')
+    .filter((line) => line.includes('another takes its place'));
+  expect(told.length).toBeGreaterThan(0);
+  for (const line of told) {
+    expect(JSON.parse(line)).toEqual({
+      level: 'warn',
+      time: expect.any(String),
+      msg: expect.stringMatching(/^Worker \d+ ended \(/),
+    });
+  }
 });
 
 test('a successor that never gets ready is killed after a while, the old ones stay, and the next SIGHUP is heard', async () => {

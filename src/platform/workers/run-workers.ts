@@ -1,5 +1,6 @@
 import { METRICS_PORT, metricsListener } from '../http/metrics-server.ts';
 import { createHttpServer } from '../http/server.ts';
+import { logLine } from '../log-line.ts';
 import { explainFailure } from '../run-service.ts';
 import type { SecretText } from '../secret-text.ts';
 import { createMetricsOfWorkers } from './metrics-of-workers.ts';
@@ -9,6 +10,8 @@ export interface RunWorkersOptions {
   count: number;
   /** The file that each worker runs. */
   script: string;
+  /** What becomes of workers is said as the log says things, in JSON lines, and not as text for people. */
+  production?: boolean;
   /** Milliseconds that a worker may take to end. */
   stopPatience: number;
   /** Milliseconds for a worker to get ready, the first one excepted. Longer, and it is killed. */
@@ -22,8 +25,9 @@ export interface RunWorkersOptions {
  * The life of the process above the workers: starts them, tells what they tell, replaces those that end, answers for all of them
  * where figures are read, and waits for them when it is stopped. SIGHUP replaces them one by one.
  */
-export async function runWorkers({ metrics, ...options }: RunWorkersOptions): Promise<void> {
-  const warn = (text: string) => void process.stderr.write(`${text}\n`);
+export async function runWorkers({ metrics, production = false, ...options }: RunWorkersOptions): Promise<void> {
+  const print = (text: string) => void process.stderr.write(`${text}\n`);
+  const warn = (text: string) => print(production ? logLine('warn', text) : text);
   const supervisor = createSupervisor({ ...options, warn });
   let isStopping = false;
   // Before the first worker starts: nobody else would end it.
@@ -45,7 +49,7 @@ export async function runWorkers({ metrics, ...options }: RunWorkersOptions): Pr
     await supervisor.hopeless;
   } catch (error) {
     if (isStopping) return;
-    warn(explainFailure(error));
+    print(explainFailure(error));
     isStopping = true;
     await supervisor.stop();
     process.exit(1);

@@ -55,7 +55,15 @@ test('a safe role starts once the owner has migrated, and serves', async () => {
   const early = await start(variables).ended;
   expect(early).toMatchObject({ code: 1, error: expect.stringContaining('daemun migrate --grant-to') });
   const service = start({ ...variables, MIGRATION_DATABASE_URL: urlOf(server.username, server.password) });
-  expect(await service.ready).toMatch(/^Daemun is ready at https:\/\/id\.example\.com\nSet up the first administrator/);
+  expect(
+    (await service.ready)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toMatchObject([
+    { msg: 'Daemun is ready at https://id.example.com', url: 'https://id.example.com' },
+    { msg: expect.stringContaining('Set up the first administrator'), setupLink: expect.any(String) },
+  ]);
   for (const path of ['/readyz', '/.well-known/openid-configuration', '/']) {
     expect([path, await askHost(production.PORT!, 'id.example.com', path)]).toEqual([path, 200]);
   }
