@@ -17,6 +17,7 @@ watch('passport-discord', { default: class {} });
 watch('cockatiel', {
   CircuitState: {},
   ConsecutiveBreaker: class {},
+  DelegateBackoff: class {},
   circuitBreaker: () => ({}),
   handleWhen: () => ({}),
 });
