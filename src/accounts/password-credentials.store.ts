@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
-import type { Transaction } from '../audit/audit.ts';
+import { insertPlaced } from '../audit/audit.store.ts';
+import type { AuditRow, Transaction } from '../audit/audit.ts';
 import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import type { StoredFormat } from './decoy-hashes.ts';
 import { FORMAT_PATTERN } from './password-hash.ts';
@@ -22,7 +23,10 @@ export function createCredentialStore(pool: Pool) {
   const upgrade = preparedStatement(
     pool,
     'passwords.upgrade',
-    `UPDATE password_credentials SET hash = $3, pepper_id = $4 WHERE user_id = $1::uuid AND hash = $2 RETURNING user_id`,
+    `WITH upgraded AS (
+        UPDATE password_credentials SET hash = $3, pepper_id = $4 WHERE user_id = $1::uuid AND hash = $2 RETURNING user_id),
+      recorded AS (${insertPlaced('$5::json', 'EXISTS (SELECT FROM upgraded)')})
+      SELECT user_id FROM upgraded`,
   );
   const find = preparedStatement(
     pool,
@@ -35,9 +39,9 @@ export function createCredentialStore(pool: Pool) {
       const rows = await countFormats([FORMAT_PATTERN]);
       return rows.flatMap(({ format, count }) => (format === null ? [] : [{ format, count: Number(count) }]));
     },
-    /** Replaces the hash of the same password, unless somebody has replaced it before. */
-    async upgrade(userId: string, old: StoredPassword, { hash, pepperId }: StoredPassword): Promise<boolean> {
-      return (await upgrade([userId, old.hash, hash, pepperId])).length > 0;
+    /** Replaces the hash of the same password, with its record, unless somebody has replaced it before. */
+    async upgrade(userId: string, old: StoredPassword, by: StoredPassword, record: AuditRow): Promise<boolean> {
+      return (await upgrade([userId, old.hash, by.hash, by.pepperId, JSON.stringify([record])])).length > 0;
     },
   };
 }

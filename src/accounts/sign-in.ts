@@ -145,9 +145,9 @@ export function createSignIn(options: SignInOptions): SignIn {
     if (!passwords.isOutdated(old)) return;
     try {
       const hashed = await passwords.hash(password);
-      if (!(await credentials.upgrade(userId, old, hashed))) return;
       const [from, to] = [old, hashed].map(({ hash }) => parseHash(hash)?.format ?? 'unknown') as [string, string];
-      await audit.queue.passwordHashUpgraded({ userId, from, to }, {});
+      const event = audit.prepare.passwordHashUpgraded({ userId, from, to }, {});
+      if (await credentials.upgrade(userId, old, hashed, event.row)) event.stored();
     } catch (error) {
       logger.warn({ error, userId }, 'an outdated password hash was not replaced');
     }
