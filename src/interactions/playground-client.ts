@@ -17,15 +17,18 @@ export async function registerPlayground(
     application_type: 'web',
     scope: scopes.join(' '),
   };
-  const existing = await clients.find(id);
-  if (existing?.state === 'disabled') await clients.enable(id, BY_START);
-  if (existing?.metadata.redirect_uris?.includes(redirectUri)) return;
-  const outcome = existing
-    ? await clients.update(id, { metadata }, BY_START)
-    : await clients.create({ id, name, metadata }, BY_START);
-  if (outcome.kind === 'refused') {
-    throw new Error(`the playground was not registered: ${outcome.problems.map(({ message }) => message).join(' ')}`);
+  async function register(): Promise<string | undefined> {
+    const existing = await clients.find(id);
+    if (existing?.state === 'disabled') await clients.enable(id, BY_START);
+    if (existing?.metadata.redirect_uris?.includes(redirectUri)) return undefined;
+    const outcome = existing
+      ? await clients.update(id, { metadata }, BY_START)
+      : await clients.create({ id, name, metadata }, BY_START);
+    return outcome.kind === 'refused' ? outcome.problems.map(({ message }) => message).join(' ') : undefined;
   }
+  // Another node that starts in this moment may have been the first.
+  const problem = (await register()) && (await register());
+  if (problem) throw new Error(`the playground was not registered: ${problem}`);
 }
 
 /** Where there is no playground its client is worth nothing, whatever an earlier start left in the database. S-178 */
