@@ -2,6 +2,7 @@ import { METHODS } from 'node:http';
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import type { Csrf } from '../platform/http/csrf.ts';
+import { oneATurn } from '../platform/http/one-a-turn.ts';
 import type { IdentityProvider } from '../provider/identity-provider.ts';
 import { serveAsset } from './assets.ts';
 import { createClientLogo, type FetchPicture } from './client-logo.ts';
@@ -99,6 +100,8 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   const consent = createConsent(options);
   const logo = createClientLogo(options);
   const form = readForm(csrf);
+  // Guesses come in crowds, and most of those are refused for want of a place to hash.
+  const inTurn = oneATurn();
   const pending = (step?: 'login' | 'consent') => findPending(identityProvider, step);
 
   /** The one place that decides what is shown; steps hand their result back and come here again. */
@@ -127,7 +130,7 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   routes.post('/set-password/:token', limitSignIns, form, setPassword.submit);
   routes.get('/interaction/:uid', limitSignIns, pending(), dispatch);
   routes.get('/interaction/:uid/logo', pending(), logo.show);
-  routes.post('/interaction/:uid/login', form, pending('login'), login.submit);
+  routes.post('/interaction/:uid/login', form, inTurn, pending('login'), login.submit);
   routes.post('/interaction/:uid/upstream/:provider', form, pending('login'), upstreamStart.submit);
   routes.get('/callback/:provider', limitReturns, upstreamCallback);
   routes.get('/callback/:provider/:problem', upstreamError.showLost);
@@ -139,7 +142,7 @@ export function createInteractionRoutes(options: InteractionsOptions): Router {
   );
   routes.get('/interaction/:uid/upstream/:provider/:problem', pending('login'), upstreamError.show);
   routes.get('/interaction/:uid/link/:link', pending('login'), link.show);
-  routes.post('/interaction/:uid/link/:link', form, pending('login'), link.submit);
+  routes.post('/interaction/:uid/link/:link', form, inTurn, pending('login'), link.submit);
   routes.post('/interaction/:uid/link/:link/:provider', form, pending('login'), link.prove);
   routes.post('/interaction/:uid/consent', form, pending('consent'), consent.submit);
   routes.post('/interaction/:uid/abort', form, pending(), abort);
