@@ -17,6 +17,7 @@ import {
   THROTTLE_POLICY,
   type ThrottlePolicy,
 } from './sign-in-throttle.ts';
+import { createTurns } from './turns.ts';
 
 export interface PasswordAttempt {
   /** E-mail address or user name. */
@@ -71,27 +72,17 @@ export function createSignIn(options: SignInOptions): SignIn {
   const credentials = createCredentialStore(database.pool);
   const throttle = createSignInThrottle(database.pool, throttlePolicy);
 
-  const lines = new Map<string, Promise<unknown>>();
-  /**
-   * Tries of one login stand in line here, so that an attack on it holds one connection of this node and not all of them. No more of
-   * them wait than there are places for hashes, and when one fails, so do those behind it: a database that does not answer would let
-   * each of them wait as long.
-   */
-  async function inLine<T>(key: Buffer, act: () => Promise<T>): Promise<T> {
-    const line = key.toString('latin1');
-    const turn = (lines.get(line) ?? Promise.resolve()).then(act);
-    lines.set(line, turn);
-    try {
-      return await turn;
-    } finally {
-      if (lines.get(line) === turn) lines.delete(line);
-    }
-  }
+  // Tries of one login stand in line here, so that an attack on it holds one connection of this node and not all of them. No more of
+  // them wait than there are places for hashes, and when one fails, so do those behind it: a database that does not answer would let
+  // each of them wait as long.
+  const inLine = createTurns({ failTogether: true });
 
   /** @throws AppError unavailable, with no try counted, when the password cannot be compared */
   async function begin(attempt: Omit<Attempt, 'knownPeppers'>): Promise<{ candidate?: Candidate; isTaken: boolean }> {
     const tryOnce = () =>
-      inLine(attempt.stranger, () => store.begin({ ...attempt, knownPeppers: passwords.knownPeppers() }));
+      inLine(attempt.stranger.toString('latin1'), () =>
+        store.begin({ ...attempt, knownPeppers: passwords.knownPeppers() }),
+      );
     let begun = await tryOnce();
     if (begun.try === 'unknown_pepper') {
       await passwords.knowPepperOf(begun.candidate?.password);

@@ -33,3 +33,17 @@ test('work for one key is done one after the other, for different keys at once, 
   ]);
   expect(await takeTurns('key', async () => 'again')).toBe('again');
 });
+
+test('where they fail together, whoever waits behind a failure fails with it untried, and whoever comes later is not held up', async () => {
+  const takeTurns = createTurns({ failTogether: true });
+  let tried = 0;
+  const fail = async () => {
+    tried += 1;
+    await new Promise(setImmediate);
+    throw new Error('no answer');
+  };
+  const outcomes = await Promise.allSettled([takeTurns('key', fail), takeTurns('key', fail), takeTurns('key', fail)]);
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  expect(tried).toBe(1);
+  expect(await takeTurns('key', async () => 'again')).toBe('again');
+});
