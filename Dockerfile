@@ -1,6 +1,6 @@
 # Three stages: compile with everything, install what runs, keep only that. No step needs an install script.
 
-FROM node:22-bookworm-slim AS build
+FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY packages/verify/package.json packages/verify/
@@ -10,7 +10,7 @@ RUN npm ci
 COPY . .
 RUN node scripts/build.mjs
 
-FROM node:22-bookworm-slim AS dependencies
+FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # Without workspaces, since what an example depends on counts as production. `prisma` and `typescript` are optional peers of the
@@ -22,7 +22,7 @@ COPY --from=build /app/node_modules/@node-rs ./node_modules/@node-rs
 COPY scripts/prune.mjs scripts/
 RUN node scripts/prune.mjs node_modules
 
-FROM node:22-bookworm-slim
+FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Daemun" \
       org.opencontainers.image.description="A standalone OpenID Connect identity provider" \
       org.opencontainers.image.licenses="MIT"

@@ -20,7 +20,7 @@ async function run({ scenario: name, target, at = target.origin, connections, se
   const scenario = scenarios.find((one) => one.name === name);
   const key = `${name} ${at} ${connections} ${change ? Object.values(change)[0].length : ''}`;
   const workers = await Promise.all(
-    Array.from({ length: rate ? connections : (scenario.connections ?? connections) }, async (_, index) => {
+    Array.from({ length: connections }, async (_, index) => {
       const connection = openConnection(target.origin, at);
       return {
         connection,

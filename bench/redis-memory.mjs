@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { findRedis, startRedis } from '../faults/redis.mjs';
 import { freePort } from '../scripts/free-port.mjs';
 
+const CONNECTIONS = 4;
 /** Shorter than a minute: what is kept for a minute is all there when it is read. */
 const SECONDS = 40;
 const MANY = 100_000;
@@ -24,10 +25,10 @@ export async function measureRedisMemory({ withService, once }) {
     const variables = { REDIS_URL: redis.url, TRUSTED_PROXIES: '127.0.0.1/32' };
     return await withService(variables, async () => {
       // Connected, and each counter used, before anything is read.
-      await once('sign-in-elsewhere', 'service', { seconds: 2 });
+      await once('sign-in-elsewhere', 'service', { connections: CONNECTIONS, seconds: 2 });
       await redis.flush();
       const before = await usedBy(redis);
-      const { iterations } = await once('sign-in-elsewhere', 'service', { seconds: SECONDS });
+      const { iterations } = await once('sign-in-elsewhere', 'service', { connections: CONNECTIONS, seconds: SECONDS });
       // Counts of large limits are told once a second.
       await pause(1_500);
       const after = await usedBy(redis);

@@ -5,7 +5,7 @@ import { freePort } from '../scripts/free-port.mjs';
 import { startCluster } from '../scripts/postgresql-cluster.mjs';
 import { UNLIMITED } from '../scripts/unlimited.mjs';
 import { conditions } from './conditions.mjs';
-import { measureHash } from './hash.mjs';
+import { bcryptOf, measureHash } from './hash.mjs';
 import { cpuMs, rssMiB } from './processes.mjs';
 import { printCondition, printScenario, printTargets } from './report.mjs';
 import { scenarios } from './scenarios.mjs';
@@ -18,6 +18,8 @@ const BCRYPT_COST = Number(UNLIMITED.DAEMUN_BCRYPT_COST);
 /** Iterations of each side before the first that counts, or as many as there is time for. */
 const WARM_UP = 2_000;
 const WARM_UP_SECONDS = 30;
+/** What node's server says by itself. */
+const BY_NODE = ['connection', 'content-length', 'date', 'keep-alive'];
 const DOCUMENTS = ['/.well-known/openid-configuration', '/.well-known/jwks.json'];
 
 /** Runs the chosen scenarios, prints them, writes the figures to `results`, and answers whether every "must" was reached. */
@@ -43,7 +45,7 @@ export async function run({ quick, only, embedded, profile, rounds, seconds, res
     for (const scenario of scenarios) {
       if (only ? !only.includes(scenario.name) : scenario.sides.length === 0) continue;
       const figures = await measureScenario(scenario, sides, loader, { rounds, seconds });
-      if (scenario.name === 'password') figures.hashMs = await measureHash(BCRYPT_COST, scenario.connections);
+      if (scenario.name === 'password') figures.hashMs = await measureHash(bcryptOf(BCRYPT_COST), scenario.connections);
       measured[scenario.name] = { title: scenario.title, ...figures };
       printScenario(measured[scenario.name]);
     }
@@ -118,9 +120,7 @@ async function fetchDocuments(issuer) {
   const documents = {};
   for (const path of DOCUMENTS) {
     const response = await fetch(`${issuer}${path}`);
-    const headers = Object.fromEntries(
-      ['content-type', 'cache-control', 'etag'].map((name) => [name, response.headers.get(name) ?? '']),
-    );
+    const headers = Object.fromEntries([...response.headers].filter(([name]) => !BY_NODE.includes(name)));
     documents[path] = { body: await response.text(), headers };
   }
   return documents;
@@ -175,7 +175,11 @@ async function warmUp(measure, { seconds, rate }) {
 /** All sides in turn, round by round, so that a busy neighbour hits them alike. Ratios are medians of pairs. */
 async function measureScenario(scenario, all, loader, { rounds, ...options }) {
   const samples = Object.fromEntries(scenario.sides.map((side) => [side, []]));
-  const measure = (side) => measureOnce(scenario.name, all[side], loader, { connections: CONNECTIONS, ...options });
+  const measure = (side) =>
+    measureOnce(scenario.name, all[side], loader, {
+      connections: scenario.connections ?? CONNECTIONS,
+      ...options,
+    });
   for (const side of scenario.sides) await warmUp(() => measure(side), options);
   for (let round = 0; round < rounds; round++) {
     for (const side of scenario.sides) samples[side].push(await measure(side));

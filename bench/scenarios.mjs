@@ -138,7 +138,6 @@ export const scenarios = [
     name: 'sign-in-elsewhere',
     title: 'password sign-in, whole flow, and a refresh; each from another address',
     sides: [],
-    connections: 4,
     prepare: async (_connection, target, worker) => ({ target, worker, turn: 0 }),
     async iterate(connection, state) {
       const { target, worker } = state;
