@@ -21,6 +21,11 @@ const TRACKED = [
 /** What a refusal ends is on record too: the replay of something that was spent. */
 const REPLAYS = { exchange: 'code.replayed', refresh: 'refresh_token.replayed' };
 
+/** What ends a grant has a row of its own for it; all else that may, is one for a person or a client. */
+const ENDS_OF_GRANTS = ['grant.revoked', ...Object.values(REPLAYS)];
+const ENDS_OF_PEOPLE = ['user.disabled', 'user.deleted', 'identity.unlinked', 'password.changed', 'consent.withdrawn'];
+const ENDS_OF_ALL = ['sessions.ended_with_key', 'client.disabled'];
+
 /**
  * Judges a history that is over: every answer against every other one, and all of them against what the database holds.
  * @param operations as in history.mjs
@@ -40,6 +45,7 @@ export function check({ operations, database, grace = 10_000 }) {
   if (database) {
     checkStored(index, database, report);
     checkAudit(index, database, report);
+    checkEnds(database, report);
   }
   return violations;
 }
@@ -242,6 +248,40 @@ function checkAudit({ operations, isReplay }, { audit }, report) {
     if (!operation) report('audit row too many', `${type} of a request that nobody made`);
     else if (!['acknowledged', 'unknown'].includes(operation.outcome)) {
       report('audit row too many', `${type} of a ${operation.kind} that was ${operation.outcome}`, operation);
+    }
+  }
+}
+
+/** What ended is on record whoever was told of it: also where the process was killed before it could answer. */
+function checkEnds({ artifacts, sessions, audit }, report) {
+  if (audit.some(({ type }) => ENDS_OF_ALL.includes(type))) return;
+  // Not by how the people of this world were made.
+  const endings = audit.filter(({ type, actor }) => ENDS_OF_PEOPLE.includes(type) && actor !== 'faults');
+  const people = new Set(endings.map(({ userId }) => userId));
+  const recorded = new Set(audit.filter(({ type }) => type === 'session.ended').map(({ sessionId }) => sessionId));
+  const ended = new Map(sessions.filter((one) => one.ended).map(({ uid, userId }) => [uid, userId]));
+  const rows = [...artifacts.values()];
+  const ofPeople = rows.filter(({ kind, userId }) => kind === 'Session' && userId);
+  for (const { uid, userId, revoked } of ofPeople) if (revoked) ended.set(uid, userId);
+  // It goes on under another id.
+  const alive = new Set(ofPeople.filter(({ revoked }) => !revoked).map(({ uid }) => uid));
+  for (const [uid, userId] of ended) {
+    if (recorded.has(uid) || people.has(userId) || alive.has(uid)) continue;
+    report('ended without a record', `a session of ${userId}`);
+  }
+  const grants = new Map();
+  for (const { kind, revoked, userId, clientId } of rows) {
+    if (kind !== 'Grant' || !revoked || people.has(userId)) continue;
+    const owner = `${userId} at ${clientId}`;
+    grants.set(owner, { userId, clientId, count: (grants.get(owner)?.count ?? 0) + 1 });
+  }
+  for (const [owner, { userId, clientId, count }] of grants) {
+    // One that does not say whose it was may be of anybody's.
+    const told = audit.filter(
+      (row) => ENDS_OF_GRANTS.includes(row.type) && row.clientId === clientId && (!row.userId || row.userId === userId),
+    );
+    if (told.length < count) {
+      report('ended without a record', `${count} grants of ${owner}, of which ${told.length} are on record`);
     }
   }
 }

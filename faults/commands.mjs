@@ -18,12 +18,12 @@ export async function runCommand(world, operation, args) {
   return history.end(entry, code === 0 && result ? 'acknowledged' : 'unknown', { result, said: said.slice(-300) });
 }
 
-/** The command line in a process of its own. Answers how it ended and what it said. */
-export function runDaemun(args, environment, nodeArguments = []) {
+/** The command line of this release, or of that in `release`, in a process of its own. Answers how it ended and what it said. */
+export function runDaemun(args, environment, nodeArguments = [], release = root) {
   return new Promise((resolve) => {
-    const command = [...nodeArguments, join(root, 'dist/cli.js'), ...args];
+    const command = [...nodeArguments, join(release, 'dist/cli.js'), ...args];
     const env = { PATH: process.env.PATH, ...environment };
-    execFile(process.execPath, command, { cwd: root, env, timeout: 120_000 }, (error, output, said) => {
+    execFile(process.execPath, command, { cwd: release, env, timeout: 120_000 }, (error, output, said) => {
       resolve({ code: error ? error.code : 0, signal: error?.signal, output, said });
     });
   });

@@ -2,17 +2,20 @@ import { join } from 'node:path';
 
 /** What the checker compares the history with: read when all is over, straight from the tables. */
 const QUERIES = {
-  artifacts: `SELECT encode(id, 'hex') AS id, kind, revoked_at IS NOT NULL AS revoked, consumed_at IS NOT NULL AS consumed
+  artifacts: `SELECT encode(id, 'hex') AS id, kind, revoked_at IS NOT NULL AS revoked, consumed_at IS NOT NULL AS consumed,
+      uid, account_id AS "userId", client_id AS "clientId"
     FROM protocol_artifacts`,
-  audit: `SELECT type, user_id AS "userId", client_id AS "clientId", actor, request_id AS "requestId" FROM audit_events`,
+  audit: `SELECT type, user_id AS "userId", client_id AS "clientId", session_id AS "sessionId", actor, request_id AS "requestId"
+    FROM audit_events`,
   consents: 'SELECT user_id AS "userId", client_id AS "clientId", scopes FROM consents',
   links: `SELECT encode(digest, 'hex') AS digest, consumed_at AS "consumedAt" FROM one_time_links`,
+  sessions: 'SELECT uid, user_id AS "userId", ended_at IS NOT NULL AS ended FROM user_sessions',
   users: 'SELECT id, state FROM users',
 };
 
 /**
  * @param query answers the rows of a statement
- * @returns artifacts by digest, consents by `user/client`, links by digest (null while not spent), users by id, audit rows
+ * @returns artifacts by digest, consents by `user/client`, links by digest (null while not spent), users by id, sessions, audit rows
  */
 export async function readDatabase(query) {
   const rows = {};
@@ -22,6 +25,7 @@ export async function readDatabase(query) {
     audit: rows.audit,
     consents: new Map(rows.consents.map(({ userId, clientId, scopes }) => [`${userId}/${clientId}`, scopes])),
     links: new Map(rows.links.map(({ digest, consumedAt }) => [digest, consumedAt])),
+    sessions: rows.sessions,
     users: new Map(rows.users.map(({ id, state }) => [id, state])),
   };
 }

@@ -15,9 +15,10 @@ export const preload = (name) => ['--import', new URL(`./preload/${name}.mjs`, i
 
 /**
  * A node of the service as `npm start` makes it of `dist/`, that can be killed and started again.
- * `arguments`: for node itself, such as `preload('kill')`; `environment`: nothing of this machine's own settings is passed on.
+ * `arguments`: for node itself, such as `preload('kill')`; `environment`: nothing of this machine's own settings is passed on;
+ * `release`: the directory of another one than this.
  */
-export function createNode({ name, environment, nodeArguments = [], log }) {
+export function createNode({ name, environment, nodeArguments = [], log, release = root }) {
   const port = Number(environment.PORT);
   const metricsPort = Number(environment.DAEMUN_METRICS_PORT);
   let child;
@@ -28,8 +29,8 @@ export function createNode({ name, environment, nodeArguments = [], log }) {
   function spawnIt(more = {}) {
     said = '';
     ready = false;
-    child = spawn(process.execPath, [...nodeArguments, join(root, 'dist/main.js')], {
-      cwd: root,
+    child = spawn(process.execPath, [...nodeArguments, join(release, 'dist/main.js')], {
+      cwd: release,
       env: { PATH: process.env.PATH, ...environment, ...more },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

@@ -8,6 +8,7 @@ import { pgbouncerOutages } from './scenarios/pgbouncer-outages.mjs';
 import { redisLatency } from './scenarios/redis-latency.mjs';
 import { redisOutages } from './scenarios/redis-outages.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
+import { rollingUpgrade } from './scenarios/rolling-upgrade.mjs';
 import { twoBoots } from './scenarios/two-boots.mjs';
 import { createWorld, seededRandom } from './world.mjs';
 
@@ -15,6 +16,7 @@ export const scenarios = [
   killNode,
   killPoints,
   rollingRestart,
+  rollingUpgrade,
   databaseOutages,
   pgbouncerOutages,
   redisOutages,
@@ -29,7 +31,7 @@ export const scenarios = [
  * Runs one scenario and judges it.
  * @returns {Promise<{ violations: string[], seen: string, skipped?: string }>}
  */
-export async function runScenario(scenario, { database, seed, seconds, short = false, points, log }) {
+export async function runScenario(scenario, { database, seed, seconds, short = false, points, from, log }) {
   const random = seededRandom(seed);
   const worlds = [];
   const open = async (options = {}) => {
@@ -47,6 +49,7 @@ export async function runScenario(scenario, { database, seed, seconds, short = f
       seconds: seconds ?? (short ? 4 : scenario.seconds),
       short,
       points,
+      from,
       random,
       database,
       log,

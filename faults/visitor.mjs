@@ -351,7 +351,12 @@ export function createVisitor({ world, person, client }) {
 
 /** From nothing to a code: password page, sign-in, consent where it is asked. Answers the operation that failed, or the last one. */
 export async function signIn(visitor, options = {}) {
-  let step = await visitor.open(options);
+  return goOnSigningIn(visitor, await visitor.open(options), options);
+}
+
+/** The rest of a sign-in after `begun`, its latest step. */
+export async function goOnSigningIn(visitor, begun, options = {}) {
+  let step = begun;
   for (let steps = 0; steps < 6 && step.outcome === 'acknowledged' && !step.arrived; steps++) {
     if (step.next) {
       step = await (step.next === visitor.state.resume ? visitor.resume(options) : visitor.look(options));

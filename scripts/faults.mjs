@@ -8,6 +8,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     seed: { type: 'string' },
     points: { type: 'string' },
+    from: { type: 'string' },
     short: { type: 'boolean', default: false },
     embedded: { type: 'boolean', default: false },
     postgres: { type: 'string' },
@@ -29,6 +30,7 @@ ${scenarios.map(({ name, title }) => `                          ${name.padEnd(16
   --seconds <number>    how long those last that have no end of their own
   --seed <number>       the same choices again; it is printed
   --points <number>     so many of the points of kill-points, chosen at random
+  --from <release>      what rolling-upgrade begins at: a revision, or a directory with a built release; else the newest tag
   --short               a few seconds each
   --embedded            on the embedded database, one node
   --postgres <url>      on a database made on this server, in place of a server of its own
@@ -66,6 +68,7 @@ async function runAll() {
       short: values.short,
       ...(values.seconds && { seconds: Number(values.seconds) }),
       ...(values.points && { points: Number(values.points) }),
+      ...(values.from && { from: values.from }),
       ...(values.verbose && { log: (name, text) => process.stderr.write(`${name}: ${text}`) }),
     }).catch((error) => ({ violations: [`the scenario itself failed: ${error.stack}`], seen: '' }));
     results[scenario.name] = result;

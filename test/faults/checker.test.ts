@@ -6,6 +6,15 @@ import { check } from '../../faults/checker.mjs';
 /** As in faults/history.mjs. */
 type Operation = Record<string, unknown> & { kind: string };
 
+type AuditRow = {
+  type: string;
+  requestId: string;
+  userId: string;
+  clientId: string;
+  sessionId?: string;
+  actor: string | null;
+};
+
 const ANA = 'ana';
 const NOTES = 'notes';
 const FAMILY = ['family:1', 'session:1', `user:${ANA}`, `consent:${ANA}/${NOTES}`];
@@ -16,6 +25,8 @@ const artifact = (model: string, value: string, row = {}) =>
     createHash('sha256').update(`${model}:${value}`).digest('hex'),
     { kind: model, revoked: false, consumed: false, ...row },
   ] as const;
+
+const session = (row: object, value = 'old') => artifact('Session', value, { uid: 'uid-1', userId: ANA, ...row });
 
 /** A history without a fault, and the database as it should be after it. Each call gives a new one to break. */
 function record() {
@@ -57,17 +68,20 @@ function record() {
     facts: { userId: 'ben', link: 'z' },
   });
   const database = {
-    artifacts: new Map([
+    artifacts: new Map<string, object>([
       artifact('AuthorizationCode', 'a', { consumed: true }),
       artifact('RefreshToken', 'a', { consumed: true }),
       artifact('RefreshToken', 'b'),
       artifact('AccessToken', 'a'),
       artifact('AccessToken', 'b'),
     ]),
-    audit: operations.flatMap(({ id, audit = [] }) =>
-      (audit as string[]).map((type) => ({ type, requestId: id, userId: ANA, clientId: NOTES, actor: null })),
-    ),
+    audit: operations.flatMap(({ id, audit = [], facts = {} }) => {
+      const { userId = ANA } = facts as { userId?: string };
+      const row = { requestId: String(id), userId, clientId: NOTES, actor: null };
+      return (audit as string[]).map((type): AuditRow => ({ type, ...row }));
+    }),
     consents: new Map([[`${ANA}/${NOTES}`, ['openid']]]),
+    sessions: [{ uid: 'uid-1', userId: ANA, ended: false }],
     links: new Map([[createHash('sha256').update('one-time-link:z').digest('hex'), new Date()]]),
     users: new Map([[ANA, 'active']]),
   };
@@ -221,7 +235,7 @@ describe('each planted fault is found', () => {
           requestId: '',
           userId: ANA,
           clientId: NOTES,
-          actor: 'cli' as never,
+          actor: 'cli',
         });
       },
       /^audit row missing: user.disabled of an acknowledged disable-user/,
@@ -266,6 +280,25 @@ describe('each planted fault is found', () => {
       },
       /^audit row too many: sign_in.succeeded of a sign-in that was refused/,
     ],
+    [
+      'a session has left the list of its person, and there is no row of it',
+      ({ database }) => Object.assign(database.sessions[0]!, { ended: true }),
+      /^ended without a record: a session of ana/,
+    ],
+    [
+      'a session that is still listed is over, and there is no row of it',
+      ({ database }) => database.artifacts.set(...session({ revoked: true })),
+      /^ended without a record: a session of ana/,
+    ],
+    [
+      'two grants are over, and there is one row',
+      ({ database, facts }) => {
+        for (const value of ['g', 'h'])
+          database.artifacts.set(...artifact('Grant', value, { ...facts, revoked: true }));
+        database.audit.push({ type: 'grant.revoked', requestId: 'request-0', ...facts, actor: null });
+      },
+      /^ended without a record: 2 grants of ana at notes, of which 1 are on record/,
+    ],
   ];
 
   test.each(planted)('%s', (_what, plant, expected) => {
@@ -278,6 +311,33 @@ describe('each planted fault is found', () => {
 
 describe('what nobody can know is no fault', () => {
   test.each<[string, (recorded: Recorded) => void]>([
+    [
+      'a sign-out without an answer has its rows, or nothing has ended',
+      ({ add, database, facts }) => {
+        add({ kind: 'sign-out', ends: { acknowledged: ['session:1'] }, outcome: 'unknown' });
+        const { id } = add({ kind: 'sign-out', ends: { acknowledged: ['session:1'] }, outcome: 'unknown' });
+        Object.assign(database.sessions[0]!, { ended: true });
+        database.artifacts.set(...session({ revoked: true }));
+        database.artifacts.set(...artifact('Grant', 'g', { ...facts, revoked: true }));
+        const row = { requestId: String(id), ...facts, actor: null };
+        database.audit.push({ ...row, type: 'session.ended', sessionId: 'uid-1' }, { ...row, type: 'grant.revoked' });
+      },
+    ],
+    [
+      'a session goes on under another id',
+      ({ database }) => {
+        database.artifacts.set(...session({ revoked: true }));
+        database.artifacts.set(...session({}, 'new'));
+      },
+    ],
+    [
+      'everything of somebody whose access was ended is over',
+      ({ database, facts }) => {
+        Object.assign(database.sessions[0]!, { ended: true });
+        database.artifacts.set(...artifact('Grant', 'g', { ...facts, revoked: true }));
+        database.audit.push({ type: 'user.disabled', requestId: '', ...facts, actor: 'cli' });
+      },
+    ],
     [
       'a token that a revocation without an answer may have ended is refused',
       ({ add }) => {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { expect, test } from '@jest/globals';
 import type { Provider } from '../../src/provider/engine.ts';
 import { answerPublished, publish } from '../../src/provider/published.ts';
 import type { SigningKeySet } from '../../src/signing-keys/key-set.ts';

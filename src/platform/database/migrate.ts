@@ -9,11 +9,18 @@ import { liftQueryTimeout } from './bounded-client.ts';
 /** The number Prisma's own engine locks: whichever of the two migrates first, the other waits. */
 const PRISMA_ADVISORY_LOCK = 72707369;
 
-/** How long one migration may wait for a lock, with every query on that table queueing behind it. */
-const MIGRATION_LOCK_TIMEOUT = '10s';
+/** How long a migration may wait for a lock, with every query on that table queueing behind it: less than a request waits for one. */
+const LOCK_TIMEOUT = '200ms';
+/** Milliseconds for which it tries again, so that it finds its moment beside long transactions, such as a backup's end. */
+const LOCK_PATIENCE = 60_000;
+const LOCK_PAUSE = 500;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** The product's own migrations, seen from `src/` and from `dist/` alike. */
 export const migrationsDirectory = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
+
+/** `…_drop_old_names_after_20270105093000`: takes away what releases that do not have that migration use. */
+const NEEDS = /_after_(\d{14})$/;
 
 interface Migration {
   name: string;
@@ -25,9 +32,13 @@ interface Migration {
  * Applies what is missing, oldest first, one transaction each, and returns the names applied. Forward only.
  * The history table is Prisma's, row for row, so `prisma migrate deploy` works on the same database.
  * @throws OperatorError when the database is of another program, an applied migration was changed, failed half-way elsewhere, is
- * unknown to this release, or fails now
+ * of a newer release that took away what this one needs, or fails now
  */
-export async function migrate(pool: Pool, directory: string = migrationsDirectory): Promise<string[]> {
+export async function migrate(
+  pool: Pool,
+  directory: string = migrationsDirectory,
+  patience: number = LOCK_PATIENCE,
+): Promise<string[]> {
   const migrations = readMigrations(directory);
   const client = await pool.connect();
   let broken: Error | undefined;
@@ -36,7 +47,7 @@ export async function migrate(pool: Pool, directory: string = migrationsDirector
   const applied: string[] = [];
   try {
     for (;;) {
-      const name = await applyNext(client, migrations);
+      const name = await untilLocked(client, patience, () => applyNext(client, migrations));
       if (name === undefined) return applied;
       applied.push(name);
     }
@@ -48,6 +59,21 @@ export async function migrate(pool: Pool, directory: string = migrationsDirector
   } finally {
     restoreQueryTimeout();
     client.release(broken);
+  }
+}
+
+/** Steps back when a lock is not free, lets those through who waited behind, and tries again. */
+async function untilLocked<T>(client: PoolClient, patience: number, attempt: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + patience;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const { code } = ((error as Error).cause ?? error) as { code?: string };
+      if (code !== LOCK_NOT_AVAILABLE || performance.now() > deadline) throw error;
+      await client.query('ROLLBACK');
+      await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE));
+    }
   }
 }
 
@@ -80,6 +106,17 @@ export async function pendingMigrations(pool: Pool, directory: string = migratio
   }
 }
 
+/** The names of those that a newer release applied, once `migrate` or `pendingMigrations` has let the database pass. */
+export async function newerMigrations(pool: Pool, directory: string = migrationsDirectory): Promise<string[]> {
+  const known = new Set(readMigrations(directory).map(({ name }) => name));
+  const client = await pool.connect();
+  try {
+    return (await readHistory(client)).map((row) => row.migration_name).filter((name) => !known.has(name));
+  } finally {
+    client.release();
+  }
+}
+
 function readMigrations(directory: string): Migration[] {
   return readdirSync(directory)
     .filter((name) => existsSync(join(directory, name, 'migration.sql')))
@@ -107,14 +144,9 @@ async function findMissing(client: PoolClient, migrations: Migration[]): Promise
   const applied = new Map((await readHistory(client)).map((row) => [row.migration_name, row]));
   const known = new Set(migrations.map(({ name }) => name));
   if (!migrations.some(({ name }) => applied.has(name))) await refuseForeign(client, migrations, [...applied.keys()]);
-  for (const name of applied.keys()) {
-    if (!known.has(name)) {
-      throw new OperatorError(
-        `The database has migration ${name}, which this release does not know. Run the newer release it came with; nothing was changed.`,
-      );
-    }
-  }
-  return migrations.filter(({ name, checksum }) => {
+  const unknown = [...applied.values()].filter(({ migration_name }) => !known.has(migration_name));
+  refuseUnknown(unknown, migrations);
+  const missing = migrations.filter(({ name, checksum }) => {
     const row = applied.get(name);
     if (!row) return true;
     if (row.checksum !== checksum) {
@@ -127,6 +159,28 @@ async function findMissing(client: PoolClient, migrations: Migration[]): Promise
     }
     return false;
   });
+  if (missing.length && unknown.length) throw unknownTo(unknown[0]!.migration_name);
+  return missing;
+}
+
+/**
+ * A newer release's migrations keep this one working: a node that is started again between the migration and its replacement, or an
+ * operator who goes back, is served. But for what says in its name that it took something away.
+ * @throws OperatorError
+ */
+function refuseUnknown(unknown: HistoryRow[], migrations: Migration[]): void {
+  const newest = migrations.at(-1)?.name ?? '';
+  for (const { migration_name: name, finished_at: finishedAt } of unknown) {
+    const needed = NEEDS.exec(name)?.[1];
+    // One from before our newest is of a release that went another way.
+    if (!finishedAt || name < newest || (needed && newest < needed)) throw unknownTo(name);
+  }
+}
+
+function unknownTo(name: string): OperatorError {
+  return new OperatorError(
+    `The database has migration ${name}, which this release does not know. Run the newer release it came with; nothing was changed.`,
+  );
 }
 
 /**
@@ -175,7 +229,7 @@ async function readHistory(client: PoolClient): Promise<HistoryRow[]> {
 
 async function apply(client: PoolClient, { name, sql, checksum }: Migration): Promise<void> {
   try {
-    await client.query(`SET LOCAL lock_timeout = '${MIGRATION_LOCK_TIMEOUT}'`);
+    await client.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
     await createHistory(client);
     await client.query(sql);
     await client.query(

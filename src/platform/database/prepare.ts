@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { OperatorError } from '../operator-error.ts';
 import type { SecretText } from '../secret-text.ts';
 import { type Database, openDatabase } from './database.ts';
-import { migrate, migrationsDirectory, pendingMigrations } from './migrate.ts';
+import { migrate, migrationsDirectory, newerMigrations, pendingMigrations } from './migrate.ts';
 import { checkDirectUrl, missingRoleSettings } from './pooler.ts';
 import { checkServer, openPostgresqlPool } from './postgresql.ts';
 import { becomeEmbeddedRole, checkRole, grantTo, isGranted } from './role-check.ts';
@@ -56,6 +56,8 @@ async function prepare(
   // In production the role that makes a table would own it, so the application's role never does.
   else if (production) await requireMigrated(database, migrations);
   else await migrate(pool, migrations);
+  const newer = await newerMigrations(pool, migrations);
+  if (newer.length) warn(`The database is a newer release's (${newer.at(-1)}): replace this one by that soon.`);
 }
 
 async function checkPooler(

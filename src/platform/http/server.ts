@@ -11,6 +11,8 @@ const LOOK_INTERVAL = 1_000;
 const KEEP_ALIVE_TIMEOUT = 65_000;
 const DRAIN_TIMEOUT = 25_000;
 const IDLE_CHECK = 100;
+/** How long connections may still be taken that came before the end; somebody who never stops making new ones must not stop it. */
+const TAKING = 1_000;
 /** How long a connection on which nobody has asked for anything yet may still do so when everything ends. */
 const SILENCE = 3_000;
 /** How long a connection that was refused may still send. */
@@ -30,6 +32,7 @@ export function createHttpServer(listener: RequestListener, limit?: ConnectionLi
   const answering = new Set<ServerResponse>();
   const connections = new Set<Socket>();
   let keepsAlive = true;
+  let taken = 0;
   const server = createServer(
     {
       requestTimeout: REQUEST_TIMEOUT,
@@ -47,6 +50,7 @@ export function createHttpServer(listener: RequestListener, limit?: ConnectionLi
   if (limit) limitConnections(server, limit);
   server.on('clientError', refuse);
   server.on('connection', (socket: Socket) => {
+    taken += 1;
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
   });
@@ -64,21 +68,24 @@ export function createHttpServer(listener: RequestListener, limit?: ConnectionLi
 
   return {
     endKeepAlive,
-    listen: ({ portVariable, ...at }) =>
+    listen: ({ portVariable = 'PORT', ...at }) =>
       new Promise((resolve, reject) => {
-        server.once('error', (error) => reject(Object.assign(error, portVariable && { portVariable })));
+        server.once('error', (error) => reject(Object.assign(error, { portVariable })));
         server.listen(at, () => resolve((server.address() as AddressInfo).port));
       }),
     close() {
       endKeepAlive();
-      return server.listening ? drain(server, endSilent) : Promise.resolve();
+      return server.listening ? drain(server, { endSilent, countTaken: () => taken }) : Promise.resolve();
     },
   };
 }
 
 /** `endSilent`: what Node takes for busy because it may become a request, whose timeouts end with the listening. */
-async function drain(server: Server, endSilent: () => void): Promise<void> {
-  await whatArrivedIsRead();
+async function drain(
+  server: Server,
+  { endSilent, countTaken }: { endSilent: () => void; countTaken: () => number },
+): Promise<void> {
+  await whoCameIsTaken(countTaken);
   const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_TIMEOUT);
   const silence = setTimeout(() => void whatArrivedIsRead().then(endSilent), SILENCE);
   // A connection that was busy becomes idle once its request is answered, and would be kept for the next one.
@@ -90,6 +97,15 @@ async function drain(server: Server, endSilent: () => void): Promise<void> {
   clearTimeout(impatience);
   clearTimeout(silence);
   clearInterval(tidying);
+}
+
+/** Node takes one connection each time it looks, and those it did not take are reset when it no longer listens: until none came. */
+async function whoCameIsTaken(countTaken: () => number): Promise<void> {
+  const deadline = performance.now() + TAKING;
+  for (let before = -1; countTaken() > before && performance.now() < deadline; ) {
+    before = countTaken();
+    await whatArrivedIsRead();
+  }
 }
 
 /**

@@ -8,7 +8,12 @@ import { PGlite } from '@electric-sql/pglite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import pg, { type Pool } from 'pg';
 import { poolOver } from '../../../src/platform/database/embedded.ts';
-import { migrate, migrationsDirectory, pendingMigrations } from '../../../src/platform/database/migrate.ts';
+import {
+  migrate,
+  migrationsDirectory,
+  newerMigrations,
+  pendingMigrations,
+} from '../../../src/platform/database/migrate.ts';
 import { runChild } from './child.ts';
 
 const server = process.env.TEST_POSTGRES_URL;
@@ -128,6 +133,39 @@ test('what Prisma rolled back is applied again', async () => {
     `DROP TABLE second; UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name = '2_second'`,
   );
   expect(await migrate(pool, directory)).toEqual(['2_second']);
+});
+
+test('a release that a newer one has migrated past serves on, and is started again, but migrates nothing', async () => {
+  await migrate(pool, directory);
+  write('3_third', 'CREATE TABLE third ();');
+  write('4_fourth_after_00000000000001', 'CREATE TABLE fourth ();');
+  await migrate(pool, directory);
+  expect(await newerMigrations(pool, directory)).toEqual([]);
+  const newer = ['3_third', '4_fourth_after_00000000000001'];
+  for (const name of newer) rmSync(join(directory, name), { recursive: true });
+  expect((await newerMigrations(pool, directory)).toSorted()).toEqual(newer);
+  expect(await pendingMigrations(pool, directory)).toEqual([]);
+  expect(await migrate(pool, directory)).toEqual([]);
+});
+
+test('a release that lacks what a newer migration needs is refused', async () => {
+  write('3_third', 'CREATE TABLE third ();');
+  write('4_drop_after_30000000000000', 'DROP TABLE second;');
+  await migrate(pool, directory);
+  for (const newer of ['3_third', '4_drop_after_30000000000000']) rmSync(join(directory, newer), { recursive: true });
+  await expect(migrate(pool, directory)).rejects.toThrow(
+    /4_drop_after_30000000000000, which this release does not know/,
+  );
+  await expect(pendingMigrations(pool, directory)).rejects.toThrow(/does not know/);
+});
+
+test('a release is refused that has a migration of its own beside one of another', async () => {
+  write('4_fourth', 'CREATE TABLE fourth ();');
+  await migrate(pool, directory);
+  rmSync(join(directory, '4_fourth'), { recursive: true });
+  write('3_third', 'CREATE TABLE third ();');
+  await expect(migrate(pool, directory)).rejects.toThrow(/4_fourth, which this release does not know/);
+  expect(await tables()).not.toContain('third');
 });
 
 describe('refused, and nothing changes', () => {

@@ -132,6 +132,39 @@ test.each([
   expect(answers.match(/served/g)).toHaveLength(isUsed ? 2 : 1);
 });
 
+/** Ten at once, each over a connection of its own. */
+const ASK_TOGETHER = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { connect } = require('node:net');
+  const sent = new Int32Array(workerData.flag);
+  const asked = Array.from({ length: 10 }, () => new Promise((resolve) => {
+    let answer = '';
+    const socket = connect(workerData.port, '127.0.0.1');
+    socket.on('data', (data) => (answer += data));
+    socket.on('error', (error) => (answer += error.code));
+    socket.on('close', () => resolve(answer));
+    socket.write('POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 0\\r\\n\\r\\n', () => {
+      if (Atomics.add(sent, 0, 1) === 9) Atomics.notify(sent, 0);
+    });
+  }));
+  Promise.all(asked).then((answers) => parentPort.postMessage(answers));
+`;
+
+test('all who connected while the process was busy are still answered when it closes', async () => {
+  const server = createHttpServer((_req, res) => res.end('served'));
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  const flag = new SharedArrayBuffer(4);
+  const sent = new Int32Array(flag);
+  const worker = new Worker(ASK_TOGETHER, { eval: true, workerData: { port, flag } });
+  const answered = once(worker, 'message');
+  const deadline = Date.now() + 30_000;
+  while (Atomics.load(sent, 0) < 10 && Date.now() < deadline) Atomics.wait(sent, 0, Atomics.load(sent, 0), 1_000);
+  await server.close();
+  const [answers] = await answered;
+  await worker.terminate();
+  expect(answers).toEqual(Array(10).fill(expect.stringContaining('served')));
+});
+
 describe('what is no request that can be answered gets a short answer in words', () => {
   const answerTo = async (text: string, act: (socket: Socket) => void = () => {}): Promise<string> => {
     const server = createHttpServer((_req, res) => res.end('served'));
