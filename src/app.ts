@@ -28,6 +28,7 @@ import type { Service } from './platform/run-service.ts';
 import { type Job, startScheduler } from './platform/scheduler/scheduler.ts';
 import { traceOutbound } from './platform/tracing/trace-methods.ts';
 import { createArtifactStore } from './provider/adapter.ts';
+import { createEndingForDisabledClients } from './provider/disabled-clients.ts';
 import { createIdentityProvider } from './provider/provider.ts';
 import { createPublicFetch } from './provider/public-fetch.ts';
 import { openServices, type Services } from './services.ts';
@@ -99,6 +100,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
   const signIn = createSignIn({
     database,
     audit,
+    observations,
     logger,
     passwords: services.passwords,
     peppers: secrets.peppers,
@@ -228,6 +230,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
   const jobs: Job[] = [
     { name: 'clean-up', every: CLEAN_UP_INTERVAL, run: (signal) => inBatches(artifactStore.deleteExpired, signal) },
     { name: 'forgetting-guesses', every: FORGET_INTERVAL, run: (signal) => inBatches(signIn.forgetStrangers, signal) },
+    { name: 'disabled-clients', every: FORGET_INTERVAL, run: createEndingForDisabledClients(services) },
     { name: 'retention', every: RETENTION_INTERVAL, run: (signal) => removeAll(removals, signal) },
   ];
   const controlSocket =
@@ -238,7 +241,9 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
           execute: async (request) => (await import('./cli/execute.ts')).createCommandExecutor(services)(request),
         })
       : undefined;
-  const setup = config.offersSetup ? await oneTimeLinks.createSetup() : undefined;
+  // In production what a start says is kept with the log, and whoever reads that would be the administrator.
+  const setup = config.offersSetup && !production ? await oneTimeLinks.createSetup() : undefined;
+  const needsSetup = config.offersSetup && production && (await oneTimeLinks.isSetupNeeded());
   const scheduler = startScheduler({ database, jobs, logger, metrics });
   const deliveries = startDeliveries({
     database,
@@ -252,6 +257,7 @@ async function createServiceWith(keyView: KeyView, services: Services, config: C
   return {
     shutdownDelay: 1000 * config.serving.shutdownDelay,
     ...(setup && { setupLink: `${issuer}/setup/${setup.token}` }),
+    ...(needsSetup && { setupCommand: 'daemun users setup-link' }),
     ...(services.mailbox && { mailboxUrl: `${issuer}/mailbox` }),
     async listen() {
       await surface.listen();

@@ -3,7 +3,7 @@ import type Router from '@koa/router';
 import Koa from 'koa';
 import type { Observations } from './audit/observations.ts';
 import type { Config } from './config/config.ts';
-import { createErrorScreens } from './interactions/error.ts';
+import { createErrorScreens, preparedWords } from './interactions/error.ts';
 import { namePageRoute } from './interactions/interactions.routes.ts';
 import type { Screens } from './interactions/screens.ts';
 import { isManagementPath } from './management/management.routes.ts';
@@ -90,9 +90,11 @@ export function createHttpSurface(options: HttpSurfaceOptions): HttpSurface {
       delay: config.serving.mostEventLoopDelay,
       isSpared: (path) => isProbe(path) || isPublished(path),
       isForPrograms,
+      hasPages: (path) => !isProgramsPath(path),
       isDatabaseAway: availability.isAway,
       onSlow: () => void availability.check(),
       onEnd: noteRefusals({ ...config, nameRoute, tell: observations.permissionRefused }),
+      words: preparedWords(screens.messages),
       metrics,
       logger,
     },

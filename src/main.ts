@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config/config.ts';
-import { loadConfig } from './config/load.ts';
-import { logLine } from './platform/log-line.ts';
-import { explainFailure, runService } from './platform/run-service.ts';
+import { isProduction, loadConfig } from './config/load.ts';
+import { runService } from './platform/run-service.ts';
+import { createVoice } from './platform/voice.ts';
 import { runWorkers } from './platform/workers/run-workers.ts';
 import { asWorker } from './platform/workers/worker.ts';
 import { providers } from './upstreams/registry.ts';
@@ -34,19 +34,15 @@ if (config.workers > 1 && !worker) {
 }
 
 function load(): Config {
+  const { warn, fail } = createVoice(isProduction());
   try {
     const config = loadConfig(providers);
-    if (!worker) warn(config);
+    // The process above has said them.
+    if (!worker) for (const warning of config.warnings) process.stderr.write(`${warn(warning)}\n`);
     return config;
   } catch (error) {
-    process.stderr.write(`${explainFailure(error)}\n`);
+    process.stderr.write(`${fail(error)}\n`);
     process.exit(1);
-  }
-}
-
-function warn({ warnings, production }: Config): void {
-  for (const warning of warnings) {
-    process.stderr.write(`${production ? logLine('warn', warning) : `Warning: ${warning}`}\n`);
   }
 }
 

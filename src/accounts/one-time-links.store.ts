@@ -21,6 +21,12 @@ export interface NewLink {
 
 const VACANT = `NOT EXISTS (SELECT FROM users WHERE is_administrator AND state <> 'deleted')`;
 
+/** Nobody is administrator. */
+export async function isVacant(pool: Pool): Promise<boolean> {
+  const { rows } = await pool.query<{ isVacant: boolean }>(`SELECT ${VACANT} AS "isVacant"`);
+  return rows[0]!.isVacant;
+}
+
 /** `made` is not there yet for what voids the older ones: all of a statement see what was there before it. */
 const CREATE_SETUP_LINK = `WITH made AS (
     INSERT INTO one_time_links (digest, purpose, expires_at)
@@ -44,8 +50,8 @@ export interface NewSetupLink {
 }
 
 /**
- * Makes a setup link and its record while nobody is administrator, and voids older ones. Every start asks for one: it does so in plain
- * SQL, because the first question to Prisma costs a process a fifth of all that its start costs.
+ * Makes a setup link and its record while nobody is administrator, and voids older ones. Every start asks for one, or whether there
+ * would be one: in plain SQL, because the first question to Prisma costs a process a fifth of all that its start costs.
  */
 export async function createSetupLink(
   pool: Pool,

@@ -16,6 +16,7 @@ import type { Notify } from './notifications.ts';
 import {
   consumeLink,
   createSetupLink,
+  isVacant,
   type OneTimeLink,
   type Purpose,
   readLink,
@@ -29,7 +30,7 @@ import { endSessionsOf } from './sessions.store.ts';
 import { forgetFailures } from './sign-in.store.ts';
 
 const SETUP_LIFETIME = 24 * 3_600;
-/** Each node of a service prints one when it starts, and so does each restart. */
+/** Each start prints one, except in production, and so does a command. */
 const SETUP_LINKS = 5;
 const INVITATION_LIFETIME = 7 * 24 * 3_600;
 
@@ -39,10 +40,12 @@ export type SetPasswordOutcome = { kind: 'changed'; account: Account } | Refused
 
 export interface OneTimeLinks {
   /**
-   * To be called at each start: while nobody is administrator, a new link. The newest ones are good together, because another
-   * node's start must not void what this one printed, and all end with the first that is used. S-126
+   * While nobody is administrator, a new link. The newest ones are good together, because another node's start must not void what
+   * this one printed, and all end with the first that is used. S-126
    */
-  createSetup(): Promise<OneTimeLink | undefined>;
+  createSetup(by?: AuditContext): Promise<OneTimeLink | undefined>;
+  /** Whether there would be one. */
+  isSetupNeeded(): Promise<boolean>;
   /**
    * For somebody to choose a password; voids earlier ones. With the generation of a sign-in only while that sign-in counts.
    * @throws AppError not_found, when there is no such active account
@@ -77,13 +80,15 @@ export function createOneTimeLinks(options: OneTimeLinksOptions): OneTimeLinks {
   }
 
   return {
-    async createSetup() {
-      const event = audit.prepare.setupLinkCreated({}, { actor: 'system' });
+    async createSetup(by = { actor: 'system' }) {
+      const event = audit.prepare.setupLinkCreated({}, by);
       const options = { lifetime: SETUP_LIFETIME, keep: SETUP_LINKS - 1, record: event.row };
       const link = await createSetupLink(pool, options);
       if (link) event.stored();
       return link;
     },
+
+    isSetupNeeded: () => isVacant(pool),
 
     createInvitation: (userId, by = {}, { accessGeneration } = {}) =>
       prisma.$transaction(async (tx) => {

@@ -40,12 +40,22 @@ export interface StartedRow {
 
 /**
  * Sessions as a part of a statement that does the work of several callers: `rows` is its JSON parameter, where each row also has the
- * `place` of its caller; stored are those that fulfil the condition.
+ * `place` of its caller and whether that one `spends` something; stored are those that fulfil the condition.
  */
 export function startPlaced(rows: string, condition: string): string {
   return insertStarted(`SELECT uid, user_id, user_agent, device, address, amr, provider
-    FROM json_to_recordset(${rows}) AS row (place int, uid text, user_id uuid, user_agent text, device text, address text,
+    FROM json_to_recordset(${rows}) AS row (place int, spends bool, uid text, user_id uuid, user_agent text, device text, address text,
       amr text[], provider text) WHERE ${condition}`);
+}
+
+/**
+ * Ends sessions as a part of a statement that ends all else of them: `asked` are rows of a uid and the `place` of its caller.
+ * Answers the places of those that had not ended before, and whose they were.
+ */
+export function endPlaced(asked: string): string {
+  return `UPDATE user_sessions SET ended_at = now() FROM ${asked} AS asked (asked_uid, place)
+    WHERE length(asked_uid) > 0 AND uid = asked_uid AND ended_at IS NULL
+    RETURNING place, user_id::text AS user_id`;
 }
 
 /** A row that somebody else is writing has just been used or ended: skipped, so that two nodes never wait for each other. */
@@ -63,18 +73,11 @@ const LIST = `SELECT uid, device, user_agent AS "userAgent", address, amr, provi
 
 const PROVIDER_OF = `SELECT provider FROM user_sessions WHERE uid = $1`;
 
-/** With its record, which says whose it was. */
-const MARK_ENDED = `WITH ended AS (
-    UPDATE user_sessions SET ended_at = now() WHERE uid = $1 AND ended_at IS NULL RETURNING user_id),
-  recorded AS (${insertPlaced(`(SELECT json_build_array($2::jsonb || jsonb_build_object('user_id', user_id)) FROM ended)`, 'true')})
-  SELECT user_id AS "userId" FROM ended`;
-
 export function createSessionStore(pool: Pool) {
   const start = preparedStatement(pool, 'sessions.start', START);
   const touch = preparedStatement(pool, 'sessions.touch', TOUCH);
   const list = preparedStatement<UserSession>(pool, 'sessions.list', LIST);
   const providerOf = preparedStatement<{ provider: string | null }>(pool, 'sessions.provider_of', PROVIDER_OF);
-  const markEnded = preparedStatement<{ userId: string }>(pool, 'sessions.end', MARK_ENDED);
   return {
     async start(
       { uid, user_id, user_agent, device, address, amr, provider }: StartedRow,
@@ -91,10 +94,6 @@ export function createSessionStore(pool: Pool) {
     },
     async providerOf(uid: string): Promise<string | undefined> {
       return (await providerOf([uid]))[0]?.provider ?? undefined;
-    },
-    /** Whose it was, or nothing when it had ended before: then there is no record either. */
-    async markEnded(uid: string, record: AuditRow): Promise<string | undefined> {
-      return (await markEnded([uid, JSON.stringify(record)]))[0]?.userId;
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Audit, AuditContext, AuditRow, Transaction } from '../audit/audit.ts';
+import type { Audit, AuditContext, AuditRow, PreparedEvent, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -46,8 +46,8 @@ export interface UserSessions {
   end(session: { userId: string; uid: string }, by: AuditContext): Promise<'done' | 'not_found'>;
   /** Ends all of them, or all but the one that asks. Returns how many. */
   endAll(sessions: { userId: string; except?: string }, by: AuditContext): Promise<number>;
-  /** The engine has ended it already: signed out. */
-  markEnded(uid: string, by?: AuditContext): Promise<void>;
+  /** What is recorded of a sign-out, for the statement that ends the session. Whose it was is for that to say. */
+  prepareEnd(uid: string, by: AuditContext): PreparedEvent;
   close(): Promise<void>;
 }
 
@@ -134,14 +134,7 @@ export function createUserSessions(options: UserSessionsOptions): UserSessions {
       return isAccountId(userId) ? endEach({ except }, userId, by) : 0;
     },
 
-    async markEnded(uid, by = {}) {
-      const event = audit.prepare.sessionEnded({ sessionId: uid, reason: 'signed_out' }, by);
-      const userId = await store.markEnded(uid, event.row);
-      if (userId === undefined) return;
-      // As the statement wrote it: whose session it was is known only now.
-      event.row.user_id = userId;
-      event.stored();
-    },
+    prepareEnd: (uid, by) => audit.prepare.sessionEnded({ sessionId: uid, reason: 'signed_out' }, by),
 
     async close() {
       write();

@@ -51,6 +51,8 @@ export interface Blocked {
   limit: 'account' | 'device';
   /** Seconds. */
   retryAfter: number;
+  /** Which block it is, the same on every node. Undefined when it has just ended. */
+  block?: { identity: string; since: number };
 }
 
 export interface SignInThrottle {
@@ -76,6 +78,9 @@ export function strangerKey(login: Login, secret: Buffer): Buffer {
 
 const seconds = (number: string | number) => `(${number}) * interval '1 second'`;
 const isFree = (table: string) => `(${table}.blocked_until IS NULL OR ${table}.blocked_until <= now())`;
+/** Seconds. */
+const delayAfter = (failures: string, { freeTries, firstDelay, longestDelay }: ThrottlePolicy) =>
+  `LEAST(${longestDelay}, ${firstDelay} * power(2, LEAST(GREATEST(${failures} - ${freeTries}, 0), 20)))`;
 const mostByStrangers = ({ mostFailures, reservedForDevices }: ThrottlePolicy) => mostFailures - reservedForDevices;
 
 /**
@@ -86,9 +91,9 @@ const mostByStrangers = ({ mostFailures, reservedForDevices }: ThrottlePolicy) =
  * @param stranger the key of a login that nobody has
  */
 export function takeTry(candidate: string, stranger: string, policy: ThrottlePolicy): string {
-  const { freeTries, window, firstDelay, longestDelay, quiet, mostFailures } = policy;
-  const blockedAfter = (failures: string) => `CASE WHEN ${failures} >= ${freeTries} THEN now() +
-    ${seconds(`LEAST(${longestDelay}, ${firstDelay} * power(2, LEAST(${failures} - ${freeTries}, 20)))`)} END`;
+  const { freeTries, window, quiet, mostFailures } = policy;
+  const blockedAfter = (failures: string) =>
+    `CASE WHEN ${failures} >= ${freeTries} THEN now() + ${seconds(delayAfter(failures, policy))} END`;
   const recent = `CASE WHEN t.last_failed_at < now() -
     ${seconds(`CASE WHEN t.recent_failures < ${freeTries} THEN ${window} ELSE ${quiet} END`)}
     THEN 1 ELSE t.recent_failures + 1 END`;
@@ -119,17 +124,29 @@ export function takeTry(candidate: string, stranger: string, policy: ThrottlePol
 
 export function createSignInThrottle(pool: Pool, policy: ThrottlePolicy = THROTTLE_POLICY): SignInThrottle {
   const { longestDelay, mostFailures } = policy;
-  const waitOf = (failures: string, limit: number, table: string) => `SELECT ceil(CASE WHEN ${failures} >= ${limit}
-      THEN ${longestDelay} ELSE GREATEST(1, extract(epoch FROM ${table}.blocked_until - now())) END)::int AS wait`;
-  const waitAsStranger = preparedStatement<{ wait: number }>(
+  interface Waiting {
+    wait: number;
+    isFinal: boolean;
+    since: number | null;
+  }
+  // A lock for good began with the last try that a stranger was given; every other one is told by the moment in which it began.
+  const waitOf = (most: number, table: string, failures: string) => {
+    const isFinal = `coalesce(t.failures >= ${most}, false)`;
+    const began = `${table}.blocked_until - ${seconds(delayAfter(failures, policy))}`;
+    return `SELECT ${isFinal} AS "isFinal",
+      ceil(CASE WHEN ${isFinal} THEN ${longestDelay} ELSE GREATEST(1, extract(epoch FROM ${table}.blocked_until - now())) END)::int
+        AS wait,
+      floor(extract(epoch FROM CASE WHEN ${isFinal} THEN t.last_failed_at ELSE ${began} END) * 1000)::float8 AS since`;
+  };
+  const waitAsStranger = preparedStatement<Waiting>(
     pool,
     'throttle.wait',
-    `${waitOf('t.failures', mostByStrangers(policy), 't')} FROM sign_in_throttles t WHERE key = $1`,
+    `${waitOf(mostByStrangers(policy), 't', 't.recent_failures')} FROM sign_in_throttles t WHERE key = $1`,
   );
-  const waitAsDevice = preparedStatement<{ wait: number }>(
+  const waitAsDevice = preparedStatement<Waiting>(
     pool,
     'throttle.wait_device',
-    `${waitOf('t.failures', mostFailures, 'd')} FROM known_devices d LEFT JOIN sign_in_throttles t ON t.key = $1
+    `${waitOf(mostFailures, 'd', 'd.failures')} FROM known_devices d LEFT JOIN sign_in_throttles t ON t.key = $1
       WHERE d.digest = $2 AND d.user_id = $3::uuid`,
   );
   const forget = preparedStatement(
@@ -142,7 +159,10 @@ export function createSignInThrottle(pool: Pool, policy: ThrottlePolicy = THROTT
   return {
     async blocked({ key, userId, device }) {
       const [row] = device ? await waitAsDevice([key, device, userId]) : await waitAsStranger([key]);
-      return { limit: device ? 'device' : 'account', retryAfter: row?.wait ?? 1 };
+      const limit = device ? 'device' : 'account';
+      const identity = `${key.toString('base64')} ${device?.toString('base64')} ${row?.isFinal}`;
+      const since = row?.since ?? undefined;
+      return { limit, retryAfter: row?.wait ?? 1, ...(since !== undefined && { block: { identity, since } }) };
     },
     async forgetStrangers(limit = 1_000) {
       return (await forget([limit])).length;

@@ -1,4 +1,5 @@
 import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { Observations } from '../audit/observations.ts';
 import type { Database } from '../platform/database/database.ts';
 import { unavailable } from '../platform/errors.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -54,7 +55,9 @@ export interface SignIn {
 
 export interface SignInOptions {
   database: Pick<Database, 'pool'>;
-  audit: Pick<Audit, 'queue' | 'prepare'>;
+  audit: Pick<Audit, 'queue' | 'once' | 'prepare'>;
+  /** Told of each try that a limit refuses. */
+  observations?: Pick<Observations, 'signInBlocked'>;
   logger: Pick<Logger, 'warn'>;
   passwords: Passwords;
   peppers: Peppers;
@@ -67,7 +70,16 @@ export interface SignInOptions {
  * in the hash queue, look-up with one try counted, one hash computed, and only then what a right password reveals. S-122
  */
 export function createSignIn(options: SignInOptions): SignIn {
-  const { database, audit, logger, passwords, peppers, addressLimit, throttlePolicy = THROTTLE_POLICY } = options;
+  const {
+    database,
+    audit,
+    observations,
+    logger,
+    passwords,
+    peppers,
+    addressLimit,
+    throttlePolicy = THROTTLE_POLICY,
+  } = options;
   const store = createSignInStore(database.pool, throttlePolicy);
   const credentials = createCredentialStore(database.pool);
   const throttle = createSignInThrottle(database.pool, throttlePolicy);
@@ -97,6 +109,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     const decision = await addressLimit.take(addressKey(by.address));
     if (decision.allowed) return undefined;
     const { retryAfter, isFirst } = decision;
+    observations?.signInBlocked({ limit: 'address' }, by);
     // Once for each time the limit is reached: refusing must stay cheap.
     if (isFirst) await audit.queue.signInThrottled({ limit: 'address', retryAfter }, by);
     return { kind: 'throttled', retryAfter };
@@ -170,8 +183,12 @@ export function createSignIn(options: SignInOptions): SignIn {
         const userId = candidate?.account.id;
         const key = userId ? accountKey(userId) : stranger;
         if (!isTaken) {
-          const { limit, retryAfter } = await throttle.blocked({ key, userId, device: candidate?.device });
-          await audit.queue.signInThrottled({ ...(userId && { userId }), limit, retryAfter }, by);
+          const { limit, retryAfter, block } = await throttle.blocked({ key, userId, device: candidate?.device });
+          const person = userId === undefined ? {} : { userId };
+          observations?.signInBlocked({ ...person, limit }, by);
+          // Once for each block, whichever node is asked first.
+          const record = block && audit.once(block.identity, block.since);
+          await record?.signInThrottled({ ...person, limit, retryAfter }, by);
           return { kind: 'throttled', retryAfter };
         }
         const { password } = attempt;

@@ -31,12 +31,13 @@ export const SIGN_IN_REFUSALS = [
 ] as const;
 type SignInRefusal = (typeof SIGN_IN_REFUSALS)[number];
 export const SIGN_IN_LIMITS = ['address', 'account', 'device'] as const;
-type SignInLimit = (typeof SIGN_IN_LIMITS)[number];
+export type SignInLimit = (typeof SIGN_IN_LIMITS)[number];
 
 /** What each event says beyond its context. `userId`, `clientId` and `sessionId` become columns, the rest `details`. Never a secret. */
 export interface AuditDetails {
   signInSucceeded: Person & { amr: string[]; knownDevice?: boolean; provider?: string };
   signInFailed: { userId?: string; provider?: string; reason: SignInRefusal };
+  /** A limit begins to refuse. */
   signInThrottled: { userId?: string; limit: SignInLimit; retryAfter: number };
   upstreamSignInFailed: { provider: string; reason: string; problem?: string };
   upstreamConnectionDisabled: { provider: string };
@@ -60,6 +61,8 @@ export interface AuditDetails {
   clientUpdated: Client & { changed: string[] };
   clientDisabled: Client;
   clientEnabled: Client;
+  /** What a disabling that was cut short had left. */
+  clientAccessEnded: Client & { grantsEnded: number; tokensEnded: number };
   clientSecretRotated: Client & { overlapSeconds?: number };
   resourceServerCreated: { resource: string; name?: string };
   resourceServerUpdated: { resource: string; changed: string[] };
@@ -76,10 +79,12 @@ export interface AuditDetails {
       serviceAccount?: string;
     };
   tokenRefused: { clientId?: string; userId?: string; error: string; grantType?: string };
-  tokenRevoked: Client & { userId?: string; kind: string };
-  grantRevoked: { userId?: string; clientId?: string; reason?: string };
-  codeReplayed: Client & { userId?: string };
-  refreshTokenReplayed: Client & { userId?: string };
+  /** A limit begins to refuse a registered client: by what it asks, or by how often it was not the client. */
+  clientThrottled: Client & { limit: 'requests' | 'failures'; retryAfter: number };
+  tokenRevoked: Client & OfSession & { userId?: string; kind: string };
+  grantRevoked: OfSession & { userId?: string; clientId?: string; reason?: string };
+  codeReplayed: Client & OfSession & { userId?: string };
+  refreshTokenReplayed: Client & OfSession & { userId?: string };
   signingKeyStaged: SigningKey;
   signingKeyPublished: SigningKey;
   signingKeyActivated: SigningKey & { early?: boolean; reason?: string };
@@ -153,6 +158,7 @@ export const eventKinds: Record<AuditEventName, EventKind> = {
   clientUpdated: info('client.updated'),
   clientDisabled: info('client.disabled'),
   clientEnabled: info('client.enabled'),
+  clientAccessEnded: info('client.access_ended'),
   clientSecretRotated: info('client.secret_rotated'),
   resourceServerCreated: info('resource_server.created'),
   resourceServerUpdated: info('resource_server.updated'),
@@ -162,6 +168,7 @@ export const eventKinds: Record<AuditEventName, EventKind> = {
   authorizationRefused: info('authorization.refused'),
   tokenIssued: info('token.issued'),
   tokenRefused: info('token.refused'),
+  clientThrottled: warn('client.throttled'),
   tokenRevoked: info('token.revoked'),
   grantRevoked: info('grant.revoked'),
   codeReplayed: warn('code.replayed'),

@@ -40,6 +40,12 @@ export async function insertWithin(tx: Transaction, row: AuditRow): Promise<void
   await tx.$executeRawUnsafe(INSERT, JSON.stringify([row]));
 }
 
+/** Answers whether the row is new: of several with one id the first is stored. */
+export function createSingleInserter(pool: Pool): (row: AuditRow) => Promise<boolean> {
+  const insert = preparedStatement(pool, 'audit.insert_once', `${INSERT} ON CONFLICT DO NOTHING RETURNING 1`);
+  return async (row) => (await insert([JSON.stringify([row])])).length > 0;
+}
+
 export function createInserter(pool: Pool): (rows: AuditRow[]) => Promise<void> {
   const insert = preparedStatement(pool, 'audit.insert', INSERT);
   return async (rows) => {

@@ -1,7 +1,7 @@
 import type { Database } from '../platform/database/database.ts';
 import type { Logger } from '../platform/logger.ts';
 import { printable } from '../platform/printable.ts';
-import { type AuditRow, createInserter, insertWithin, type Transaction } from './audit.store.ts';
+import { type AuditRow, createInserter, createSingleInserter, insertWithin, type Transaction } from './audit.store.ts';
 import {
   type AuditContext,
   type AuditFunctions,
@@ -11,7 +11,8 @@ import {
 } from './audit-event.ts';
 import { createAuditQueue } from './audit-queue.ts';
 import type { CountEvent } from './event-counts.ts';
-import { eventId } from './event-id.ts';
+import { eventId, eventIdOf } from './event-id.ts';
+import { createOnce } from './once.ts';
 
 export type { AuditRow, Transaction } from './audit.store.ts';
 export type { AuditContext, AuditDetails, AuditWriter } from './audit-event.ts';
@@ -32,6 +33,12 @@ export interface Audit {
   prepare: AuditFunctions<PreparedEvent>;
   /** Rows of what changes nothing itself, many in one statement. May be awaited: then nothing is answered that was not recorded. */
   queue: AuditWriter;
+  /**
+   * A row of what many requests meet on several nodes, such as a lock: stored, told and counted by the first of them. Kept once it is.
+   * @param identity what tells it from others that began in the same millisecond
+   * @param since milliseconds since 1970
+   */
+  once(identity: string, since: number): AuditWriter;
   /** False while the database does not keep up with `queue`. */
   hasRoom(): boolean;
   close(): Promise<void>;
@@ -47,6 +54,8 @@ export interface AuditOptions {
 /** The append-only record of who did what: each event is a row, a log line and a count, written by one call. S-175 */
 export function createAudit({ database, logger, count }: AuditOptions): Audit {
   const insert = createInserter(database.pool);
+  const insertOnce = createSingleInserter(database.pool);
+  const once = createOnce();
   const queue = createAuditQueue<{ row: AuditRow; since: number }>({
     insert: (entries) =>
       insert(entries.map(({ row, since }) => ({ ...row, age: Math.round(performance.now() - since) }))),
@@ -82,6 +91,16 @@ export function createAudit({ database, logger, count }: AuditOptions): Audit {
       enqueue: () => (queued[event.name] as (details: object, by: AuditContext) => Promise<void>)(details, by),
     })),
     queue: queued,
+    once: (identity, since) =>
+      createAuditFunctions((event, details, by) => {
+        const id = eventIdOf(`${event.type} ${identity}`, since);
+        return once(id, async () => {
+          const row = { ...rowOf(event.type, printable(details), printable(by)), id };
+          if (!(await insertOnce(row))) return;
+          tell(event, row);
+          count?.(event.name, details);
+        });
+      }),
     hasRoom: () => queue.hasRoom(),
     close: () => queue.close(),
   };

@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
+import { sha256 } from '../platform/sha256.ts';
 
 const ID_BYTES = 16;
 const POOL = Buffer.alloc(128 * ID_BYTES);
@@ -29,4 +30,10 @@ export function eventId(): string {
     sequence += 1;
   }
   return v7({ random, msecs: millisecond, seq: sequence });
+}
+
+/** The one UUIDv7 of something that began at `since` (milliseconds since 1970), whoever makes it. */
+export function eventIdOf(identity: string, since: number): string {
+  const random = sha256(identity).subarray(0, ID_BYTES);
+  return v7({ random, msecs: since, seq: random.readUInt32BE(6) });
 }

@@ -2,7 +2,7 @@ import { createBoundedLog } from '../platform/bounded-log.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import { printable } from '../platform/printable.ts';
-import type { AuditContext } from './audit-event.ts';
+import { type AuditContext, SIGN_IN_LIMITS, type SignInLimit } from './audit-event.ts';
 
 /** What was shown to us as a proof. */
 export const PROOFS = [
@@ -69,6 +69,8 @@ export interface Observations {
   permissionRefused(of: { status: 401 | 403; route: string }, by: AuditContext): void;
   /** By the engine, of no client of ours or over a limit. Its figure is that of all requests, by route and status. */
   requestRefused(of: { route: string; error: string }, by: AuditContext): void;
+  /** A try with a password that a limit refused. That the limit began to is in the audit log. */
+  signInBlocked(of: { limit: SignInLimit; userId?: string }, by: AuditContext): void;
   /** An upstream said who somebody is. What it failed at is in the audit log. */
   upstreamAnswered(of: { provider: string }, by: AuditContext): void;
   /** From now on this node signs and publishes with these. */
@@ -107,6 +109,7 @@ export function createObservations({ logger, metrics, providers }: ObservationsO
     'status',
     'route',
   ]);
+  const blocked = metrics.counter('daemun_sign_ins_blocked_total', 'Tries to sign in that a limit refused.', ['limit']);
   const answered = metrics.counter('daemun_upstream_answers_total', 'Times that an upstream said who a person is.', [
     'provider',
   ]);
@@ -114,6 +117,7 @@ export function createObservations({ logger, metrics, providers }: ObservationsO
   for (const proof of PROOFS) for (const cause of VERIFICATION_CAUSES) failed({ proof, cause }, 0);
   for (const cause of API_KEY_REFUSALS) keyRefused({ cause }, 0);
   for (const cause of API_CALL_REFUSALS) callRefused({ cause }, 0);
+  for (const limit of SIGN_IN_LIMITS) blocked({ limit }, 0);
   for (const provider of providers) answered({ provider }, 0);
 
   function log(kind: string, type: string, of: object, by: AuditContext = {}): void {
@@ -141,6 +145,10 @@ export function createObservations({ logger, metrics, providers }: ObservationsO
     },
     requestRefused({ route, error }, by) {
       log(`request ${route} ${error}`, 'request.refused', { route, error }, by);
+    },
+    signInBlocked({ limit, userId }, by) {
+      blocked({ limit });
+      log(`sign-in ${limit}`, 'sign_in.blocked', { limit, ...(userId && { userId }) }, by);
     },
     upstreamAnswered({ provider }, by) {
       answered({ provider: providers.includes(provider) ? provider : 'other' });

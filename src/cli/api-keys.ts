@@ -16,7 +16,7 @@ import { BY_COMMAND_LINE } from './by-command-line.ts';
 import type { CommandContext } from './command.ts';
 import { CommandError, nothingToChange } from './command-error.ts';
 import { collect, pageSize, seconds } from './option-values.ts';
-import { fieldsOf, print, tableOf } from './output.ts';
+import { fieldsOf, pageOf, print } from './output.ts';
 
 /** Whoever may use the command line is an administrator. */
 const ACTING: Acting = { as: 'administrator' };
@@ -128,13 +128,12 @@ function addShowAndList(apiKeys: Command, context: CommandContext): void {
         const filter = { limit, ...(owner && { owner }), ...(after !== undefined && { after }) };
         const page = await services.apiKeys.list(filter, ACTING);
         print(context, json, page, () => {
-          if (page.apiKeys.length === 0) return 'No API keys.';
           const rows = page.apiKeys.map((apiKey) => {
             const { id, name, status, lastUsedAt, expiresAt } = apiKey;
             return [id, ownerInWords(apiKey.owner), name, masked(apiKey), status, lastUsedAt, expiresAt ?? 'never'];
           });
-          const more = page.next ? `\n\nMore: daemun api-keys list --after ${page.next}` : '';
-          return tableOf(['ID', 'OWNER', 'NAME', 'KEY', 'STATUS', 'LAST USED', 'EXPIRES'], rows) + more;
+          const headings = ['ID', 'OWNER', 'NAME', 'KEY', 'STATUS', 'LAST USED', 'EXPIRES'];
+          return pageOf({ command: 'api-keys list', none: 'No API keys.', headings, next: page.next }, rows);
         });
       },
     );

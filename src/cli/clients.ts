@@ -7,7 +7,7 @@ import type { CommandContext } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { failureText } from './failure-text.ts';
 import { collect, pageSize, seconds } from './option-values.ts';
-import { fieldsOf, print, tableOf } from './output.ts';
+import { fieldsOf, pageOf, print, printState } from './output.ts';
 
 const CREATE_HELP = `
 With a redirect URI the grant types are authorization_code and refresh_token unless you say otherwise.
@@ -119,12 +119,11 @@ function addShowAndList(clients: Command, context: CommandContext): void {
       const services = await context.services();
       const page = await services.clients.list({ after, limit });
       print(context, json, page, () => {
-        if (page.clients.length === 0) return 'No clients.';
         const rows = page.clients.map(({ id, name, metadata, isFirstParty, state }) => {
           return [id, name, metadata.token_endpoint_auth_method, isFirstParty, state];
         });
-        const more = page.next ? `\n\nMore: daemun clients list --after ${page.next}` : '';
-        return tableOf(['ID', 'NAME', 'AUTHENTICATION', 'FIRST PARTY', 'STATE'], rows) + more;
+        const headings = ['ID', 'NAME', 'AUTHENTICATION', 'FIRST PARTY', 'STATE'];
+        return pageOf({ command: 'clients list', none: 'No clients.', headings, next: page.next }, rows);
       });
     });
 }
@@ -146,17 +145,14 @@ function addStateChanges(clients: Command, context: CommandContext): void {
           throw isCutOff ? notAllEnded(id, error) : error;
         });
         if (outcome === 'not_found') throw unknownClient(id);
-        const changed = outcome === 'done';
-        print(context, json, { id, state: verb === 'disable' ? 'disabled' : 'active', changed }, () =>
-          changed ? `${id} is ${verb}d.` : `${id} was ${verb}d already.`,
-        );
+        printState(context, json, { id, verb, changed: outcome === 'done' });
       });
   }
 }
 
 function notAllEnded(id: string, cause: unknown): CommandError {
   return new CommandError(
-    `${id} is disabled and refused from now on, but what was given to it is not all ended. Repeat the command.`,
+    `${id} is disabled and refused from now on, but what was given to it is not all ended. Repeat the command, or leave it to the service, which ends the rest within ten minutes.`,
     [{ field: 'because:', message: failureText(cause) }],
   );
 }

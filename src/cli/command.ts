@@ -20,7 +20,7 @@ export interface Services {
   /** Where links lead. */
   issuer: string;
   accounts: Pick<Accounts, 'find' | 'findByLogin' | 'create' | 'disable' | 'enable' | 'list'>;
-  oneTimeLinks: Pick<OneTimeLinks, 'createInvitation'>;
+  oneTimeLinks: Pick<OneTimeLinks, 'createInvitation' | 'createSetup'>;
   consents: Consents;
   federation: Pick<Federation, 'list' | 'unlink'>;
   upstreamConnections: UpstreamConnections;

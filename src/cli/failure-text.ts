@@ -1,7 +1,7 @@
 import { isUnavailable } from '../platform/database/database-errors.ts';
 import { isAppError } from '../platform/errors.ts';
+import { explainFailure } from '../platform/explain-failure.ts';
 import { isOperatorError } from '../platform/operator-error.ts';
-import { explainFailure } from '../platform/run-service.ts';
 import { isCommandError } from './command-error.ts';
 
 /** Written for whoever runs this, or else a defect, which shows where it happened. */

@@ -17,6 +17,25 @@ export function fieldsOf(fields: [label: string, value: Cell | Cell[]][]): strin
   return lines.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
 }
 
+/** One page of a list as a table, with the command for the next one. `none`: what to say where there is nothing at all. */
+export function pageOf(
+  { command, none, headings, next }: { command: string; none: string; headings: string[]; next: string | undefined },
+  rows: Cell[][],
+): string {
+  if (rows.length === 0) return none;
+  return tableOf(headings, rows) + (next === undefined ? '' : `\n\nMore: daemun ${command} --after ${next}`);
+}
+
+/** What came of disabling or enabling something, `name` being what it was called in the command. */
+export function printState(
+  context: CommandContext,
+  json: boolean,
+  { id, name = id, verb, changed }: { id: string; name?: string; verb: 'disable' | 'enable'; changed: boolean },
+): void {
+  const state = verb === 'disable' ? 'disabled' : 'active';
+  print(context, json, { id, state, changed }, () => `${name} ${changed ? `is ${verb}d` : `was ${verb}d already`}.`);
+}
+
 export function tableOf(headings: string[], rows: Cell[][]): string {
   const cells = [headings, ...rows.map((row) => row.map(textOf))];
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));

@@ -6,7 +6,7 @@ import { BY_COMMAND_LINE } from './by-command-line.ts';
 import type { CommandContext } from './command.ts';
 import { CommandError, nothingToChange } from './command-error.ts';
 import { pageSize } from './option-values.ts';
-import { fieldsOf, print, tableOf } from './output.ts';
+import { fieldsOf, pageOf, print, printState } from './output.ts';
 
 const HELP = `
 A service account is a subject without a password: its API keys, and clients that speak for it, may no more than it may itself.
@@ -95,12 +95,12 @@ function addShowAndList(accounts: Command, context: CommandContext): void {
       const { serviceAccounts } = await context.services();
       const page = await serviceAccounts.list({ limit, ...(after !== undefined && { after }) });
       print(context, json, page, () => {
-        if (page.serviceAccounts.length === 0) return 'No service accounts.';
         const rows = page.serviceAccounts.map(({ id, name, state, access }) => {
           return [id, name, state, accessInLines(access).join('; ')];
         });
-        const more = page.next ? `\n\nMore: daemun service-accounts list --after ${page.next}` : '';
-        return tableOf(['ID', 'NAME', 'STATE', 'SCOPES'], rows) + more;
+        const headings = ['ID', 'NAME', 'STATE', 'SCOPES'];
+        const { next } = page;
+        return pageOf({ command: 'service-accounts list', none: 'No service accounts.', headings, next }, rows);
       });
     });
 }
@@ -119,10 +119,7 @@ function addStateChanges(accounts: Command, context: CommandContext): void {
         const { serviceAccounts } = await context.services();
         const outcome = await serviceAccounts[verb](id, BY_COMMAND_LINE);
         if (outcome === 'not_found') throw unknownServiceAccount(id);
-        const changed = outcome === 'done';
-        print(context, json, { id, state: verb === 'disable' ? 'disabled' : 'active', changed }, () =>
-          changed ? `${id} is ${verb}d.` : `${id} was ${verb}d already.`,
-        );
+        printState(context, json, { id, verb, changed: outcome === 'done' });
       });
   }
 

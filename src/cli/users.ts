@@ -7,7 +7,7 @@ import { addConsentCommands } from './consents.ts';
 import { getUser, unknownUser } from './find-user.ts';
 import { addIdentityCommands } from './identities.ts';
 import { pageSize } from './option-values.ts';
-import { fieldsOf, print, tableOf } from './output.ts';
+import { fieldsOf, pageOf, print, printState } from './output.ts';
 
 interface CreateOptions {
   email?: string;
@@ -19,6 +19,7 @@ interface CreateOptions {
 
 const EXAMPLES = `
 Examples:
+  daemun users setup-link
   daemun users create --email ada@example.com --name "Ada Lovelace" --admin
   daemun users list --json
   daemun users disable ada@example.com
@@ -50,6 +51,31 @@ export function addUserCommands(program: Command, context: CommandContext): void
       await printInvitation(context, services, account, json);
     });
 
+  users
+    .command('setup-link')
+    .description('print a one-time link that makes the first administrator, while there is none')
+    .option('--json', 'print JSON')
+    .action(async ({ json = false }) => {
+      const { oneTimeLinks, issuer } = await context.services();
+      const setup = await oneTimeLinks.createSetup(BY_COMMAND_LINE);
+      if (!setup) {
+        throw new CommandError(
+          'There is an administrator. They make others, and so does `daemun users create --admin`.',
+        );
+      }
+      const link = `${issuer}/setup/${setup.token}`;
+      print(context, json, { link, expiresAt: setup.expiresAt }, () =>
+        [
+          fieldsOf([
+            ['Link', link],
+            ['Valid until', setup.expiresAt],
+          ]),
+          '',
+          'Whoever opens it first becomes the administrator. It works once and is not shown again.',
+        ].join('\n'),
+      );
+    });
+
   for (const [verb, effect] of [
     ['disable', 'end their sessions and tokens at once and refuse their sign-ins'],
     ['enable', 'let them sign in again'],
@@ -69,10 +95,7 @@ export function addUserCommands(program: Command, context: CommandContext): void
             `${login} is the last administrator. Make somebody else one first: users create --admin.`,
           );
         }
-        const changed = outcome === 'done';
-        print(context, json, { id, state: verb === 'disable' ? 'disabled' : 'active', changed }, () =>
-          changed ? `${login} is ${verb}d.` : `${login} was ${verb}d already.`,
-        );
+        printState(context, json, { id, name: login, verb, changed: outcome === 'done' });
       });
   }
 
@@ -86,13 +109,12 @@ export function addUserCommands(program: Command, context: CommandContext): void
       const { accounts } = await context.services();
       const page = await accounts.list({ after, limit });
       print(context, json, { users: page.accounts.map(userOf), ...(page.next && { next: page.next }) }, () => {
-        if (page.accounts.length === 0) return 'No users.';
         const rows = page.accounts.map((account) => {
           const { id, userName, email, name, state, isAdministrator } = userOf(account);
           return [id, email, userName, name, state, isAdministrator];
         });
-        const more = page.next ? `\n\nMore: daemun users list --after ${page.next}` : '';
-        return tableOf(['ID', 'E-MAIL', 'USER NAME', 'NAME', 'STATE', 'ADMIN'], rows) + more;
+        const headings = ['ID', 'E-MAIL', 'USER NAME', 'NAME', 'STATE', 'ADMIN'];
+        return pageOf({ command: 'users list', none: 'No users.', headings, next: page.next }, rows);
       });
     });
 

@@ -52,9 +52,13 @@ export async function readClient(tx: Transaction, id: string): Promise<ClientDet
   return row ? detailsOf(row) : undefined;
 }
 
-/** Reads a client that is about to change; whoever changes it too waits. */
+/**
+ * Reads a client that is about to change; whoever changes it too waits, and for longer than a request would: a timer or another
+ * command may just be ending what the client had.
+ */
 export async function lockClient(tx: Transaction, id: string): Promise<ClientDetails | undefined> {
   if (!isPossibleClientId(id)) return undefined;
+  await tx.$executeRaw`SELECT set_config('lock_timeout', '4s', true), set_config('statement_timeout', '15s', true)`;
   await tx.$queryRaw`SELECT id FROM clients WHERE id = ${id} FOR NO KEY UPDATE`;
   return readClient(tx, id);
 }

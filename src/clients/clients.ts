@@ -72,7 +72,7 @@ export interface Clients {
   rotateSecret(id: string, options: { overlapSeconds?: number }, by: AuditContext): Promise<RotateOutcome>;
   /**
    * Refused on every node from the first moment on, then what it has is ended. When that fails, it is disabled all the same, and what
-   * is left worth nothing; disabling it again ends the rest. S-047
+   * is left worth nothing; disabling it again ends the rest, and a timer does. S-047
    */
   disable(id: string, by: AuditContext): Promise<StateOutcome>;
   /** Nothing that it had before comes back. S-047 */
@@ -142,7 +142,7 @@ export function createClients(options: ClientsOptions): Clients {
     return retryConflicts(end);
   }
 
-  /** Refused everywhere first, and then, which may take minutes, what it has is ended: by whoever disables it again, if this is cut short. */
+  /** Refused everywhere first, and then, which may take minutes, what it has is ended: by whoever disables it again or a timer, if this is cut short. */
   async function disable(id: string, by: AuditContext): Promise<StateOutcome> {
     const outcome = await changeState(id, 'disabled', by);
     if (outcome !== 'not_found') await endAccessOfDisabled(id);

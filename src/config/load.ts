@@ -20,6 +20,11 @@ export { ConfigError, type ConfigProblem, type Environment } from './config-erro
 /** Folders that were not chosen lie beside package.json, wherever the command was started. */
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
+/** Also known where the rest of the configuration is wrong, so that this can be said in the right way. */
+export function isProduction(env: Environment = process.env): boolean {
+  return env.NODE_ENV?.trim() === 'production';
+}
+
 /**
  * The only reader of the environment. What may be said of whom people sign in with is up to those `providers`.
  * @throws ConfigError with every problem

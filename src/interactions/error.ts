@@ -1,5 +1,7 @@
 import type { Context } from 'koa';
 import type { AppError, ErrorCode } from '../platform/errors.ts';
+import type { BusyWords } from '../platform/http/busy-answer.ts';
+import type { Messages } from '../platform/http/messages.ts';
 import type { Screens } from './screens.ts';
 import type { ErrorView } from './views.ts';
 
@@ -18,6 +20,7 @@ const WORDS = {
   missing: { title: { key: 'error.missing.title' }, text: { key: 'error.missing.text' } },
   denied: { title: { key: 'error.denied.title' }, text: { key: 'error.denied.text' } },
   busy: { title: { key: 'error.busy.title' }, text: { key: 'error.busy.text' } },
+  slow: { title: { key: 'error.slow.title' }, text: { key: 'error.slow.text' } },
   server: { title: { key: 'error.server.title' }, text: { key: 'error.server.text' } },
 } satisfies Record<string, Words>;
 
@@ -89,6 +92,16 @@ export function createErrorScreens(screens: Screens): ErrorScreens {
       screens.show(ctx, 'error', { code: error, ...words, ...said, requestId }, { status });
     },
   };
+}
+
+/** For pages that are made before anybody asks, since there is no time then: in every language that there is. */
+export function preparedWords({ locales, translator }: Messages): BusyWords {
+  const inAll = ({ title, text }: Words) =>
+    locales.map((locale) => {
+      const { html } = translator(locale);
+      return { locale, title: html(title), text: html(text) };
+    });
+  return { busy: inAll(WORDS.busy), tooSlow: inAll(WORDS.slow) };
 }
 
 function throttled(retryAfter = SOON): Words {

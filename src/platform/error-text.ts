@@ -18,3 +18,12 @@ export function errorText({ name = 'Error', message = '', stack = '' }: ShownErr
   const frames = (at < 0 ? stack : stack.slice(end)).split('\n').filter((line) => /^ +at /.test(line));
   return [oneLine(said).trimEnd(), ...frames.map(oneLine).map((frame) => `    ${frame.trimStart()}`)].join('\n');
 }
+
+/** What was thrown and is no error. */
+export function thrownText(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}

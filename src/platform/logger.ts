@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
+import { describeError, type ErrorDescription } from './describe-error.ts';
 import { errorText } from './error-text.ts';
 import { oneLine } from './printable.ts';
 
@@ -25,28 +26,6 @@ export function createLogger({ level, production, destination }: LoggerOptions):
   if (destination) return pino(options, destination);
   if (!production) return pino(options, readableLines());
   return pino(options, pino.destination({ fd: 1, sync: false, minLength: 0 }));
-}
-
-interface ErrorDescription {
-  name: string;
-  message: string;
-  code?: string;
-  stack?: string;
-  cause?: ErrorDescription;
-}
-
-/** Only these members: foreign errors carry requests, queries with their values and other things nobody may read. */
-function describeError(value: unknown, depth = 0): ErrorDescription {
-  if (!(value && typeof value === 'object' && 'message' in value)) return { name: 'NonError', message: String(value) };
-  const error = value as Error & { code?: unknown };
-  const { name, message, code, stack, cause } = error;
-  return {
-    name,
-    message,
-    ...(code !== undefined && { code: String(code) }),
-    ...(stack && { stack }),
-    ...(cause !== undefined && depth < 5 && { cause: describeError(cause, depth + 1) }),
-  };
 }
 
 function readableLines(): Writable {

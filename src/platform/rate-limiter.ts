@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 
-/** `retryAfter` in seconds; `isFirst` for the try that met the limit. */
+/** `retryAfter` in seconds; `isFirst` for the first try that met the limit, of those taken and of those looked at each. */
 export type RateDecision = { allowed: true } | { allowed: false; retryAfter: number; isFirst: boolean };
 
 export interface RateLimiter {
   /** Takes one try. */
   take(key: string): Promise<RateDecision>;
-  /** Whether a try would be allowed now. Nothing is counted or kept. */
+  /** Whether a try would be allowed now. Nothing is counted. */
   peek(key: string): RateDecision;
   /** Gives a try back that should not have counted. */
   giveBack(key: string): Promise<void>;
@@ -47,7 +47,8 @@ const now = () => performance.now();
 interface Full {
   until: number;
   isShared: boolean;
-  isTold: boolean;
+  /** By which of the two questions somebody was refused. */
+  isTold: { take: boolean; peek: boolean };
 }
 
 /**
@@ -87,7 +88,7 @@ export function createRateLimiter({ points, seconds, mostKeys = MOST_KEYS, share
     // Whatever somebody writes into the shared count, it can refuse for one window at a time.
     const until = now() + Math.min(Math.max(0, milliseconds), seconds * 1000);
     const known = fullness(key);
-    if (!known) full.set(key, { until, isShared, isTold: false });
+    if (!known) full.set(key, { until, isShared, isTold: { take: false, peek: false } });
     else if (known.until < until) Object.assign(known, { until, isShared });
   }
 
@@ -115,17 +116,17 @@ export function createRateLimiter({ points, seconds, mostKeys = MOST_KEYS, share
     async take(given) {
       const key = shortened(given);
       const known = fullness(key);
-      if (known) return refusal(known);
+      if (known) return refusal(known, 'take');
       keep(key);
       const { consumedPoints, msBeforeNext } = await limiter.penalty(key);
       if (consumedPoints >= points) setFull(key, msBeforeNext, false);
-      if (consumedPoints > points) return refusal(full.get(key)!);
+      if (consumedPoints > points) return refusal(full.get(key)!, 'take');
       tell(key, 1);
       return { allowed: true };
     },
     peek(given) {
       const known = full.size === 0 ? undefined : fullness(shortened(given));
-      return known ? { ...refusal({ ...known }), isFirst: false } : { allowed: true };
+      return known ? refusal(known, 'peek') : { allowed: true };
     },
     async giveBack(given) {
       const key = shortened(given);
@@ -138,9 +139,9 @@ export function createRateLimiter({ points, seconds, mostKeys = MOST_KEYS, share
   };
 }
 
-function refusal(full: Full): Extract<RateDecision, { allowed: false }> {
-  const isFirst = !full.isTold;
-  full.isTold = true;
+function refusal(full: Full, question: 'take' | 'peek'): Extract<RateDecision, { allowed: false }> {
+  const isFirst = !full.isTold[question];
+  full.isTold[question] = true;
   return { allowed: false, retryAfter: Math.max(1, Math.ceil((full.until - now()) / 1000)), isFirst };
 }
 

@@ -7,22 +7,28 @@ import { createFailureCount } from './artifact-attempts.ts';
 import { createExpiredDeletion } from './artifact-clean-up.ts';
 import { createArtifactClock } from './artifact-clock.ts';
 import { createCodesUnderWay } from './artifact-codes.ts';
-import { type Continued, createContinuations, type DescribeStart } from './artifact-continuation.ts';
+import {
+  type Continued,
+  createContinuations,
+  type DescribeStart,
+  isWithdrawn,
+  withdrawAnswer,
+} from './artifact-continuation.ts';
+import { createEnds, type DescribeEnd } from './artifact-ends.ts';
 import { askingClient, foresee, isMereTouch, rememberSession, takeGrant, takeSession } from './artifact-foresight.ts';
 import { digestOf } from './artifact-identity.ts';
 import { createArtifactReads, type StoredArtifact } from './artifact-reads.ts';
 import { type ArtifactRecord, accountOf, payloadOf, recordOf } from './artifact-record.ts';
-import { createArtifactRevocations } from './artifact-revocations.ts';
-import { type Collected, createTokenRequests, type DescribeIssue } from './artifact-token-request.ts';
+import { type Collected, createTokenRequests, type DescribeTokens } from './artifact-token-request.ts';
 import { createArtifactWrites } from './artifact-writes.ts';
 import { type Adapter, type AdapterPayload, type EngineContext, Provider } from './engine.ts';
 import { createRecentInteractions } from './recent-interactions.ts';
 
 export interface ArtifactStore {
-  /** Every model except Client, which is not an artifact. */
-  adapterFor(model: string): Adapter;
+  /** Every model except Client, which is not an artifact. What the engine ends is stored with the record that `describe` gives. */
+  adapterFor(model: string, describe?: DescribeEnd): Adapter;
   /** Runs one answer of the token endpoint, and puts what it spends and stores, and its record, into one statement at its end. */
-  tokenRequest(ctx: EngineContext, answer: () => Promise<void>, describe?: DescribeIssue): Promise<void>;
+  tokenRequest(ctx: EngineContext, answer: () => Promise<void>, describe?: DescribeTokens): Promise<void>;
   /** Runs one answer to a browser. What follows from a sign-in is one statement, with the session that `describe` tells of. */
   browserRequest(ctx: EngineContext, answer: () => Promise<void>, describe: DescribeStart): Promise<void>;
   /** The value that follows a refresh token: always the same one, on every node, with nothing stored. */
@@ -52,7 +58,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
   const prepare = createArtifactWrites({ pool, refreshGrace, isFlushed: false });
   const amend = createAmendments(pool);
   const recentInteractions = createRecentInteractions();
-  const revocations = createArtifactRevocations(pool);
+  const ends = createEnds(pool);
   const countFailure = createFailureCount(pool);
   const clock = createArtifactClock(clockAhead);
 
@@ -76,14 +82,26 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
   }
 
   /** Who loses has presented a spent value (RFC 9700 sections 4.2.4 and 4.14.2), however close behind the winner. */
-  async function refuse(model: string, id: Buffer): Promise<never> {
-    await revocations.endFamilyOf(id);
+  async function refuse(model: string, id: Buffer, describe?: DescribeEnd): Promise<never> {
+    await ends.familyOf(id, describe);
     throw alreadySpent(model);
   }
 
-  async function save(model: string, record: ArtifactRecord): Promise<void> {
+  async function save(record: ArtifactRecord): Promise<void> {
+    if ((await write({ save: [record] })) === 'refused') throw cannotStore(record.kind);
+  }
+
+  /** With the end of what it was stored under before, and with the sign-in that it is stored for. */
+  async function saveSession(record: ArtifactRecord): Promise<void> {
+    const end = ends.takeReplaced();
+    const start = continuations.start();
+    const due = { save: [record], ...(start && { start: start.row, record: start.record }), ...(end && { end }) };
+    const outcome = await write(due).catch((error) => {
+      if (Provider.ctx) withdrawAnswer(Provider.ctx);
+      throw error;
+    });
     // A session that ended while a request was under way stays ended; its answer goes out all the same.
-    if ((await write({ save: [record] })) === 'refused' && model !== 'Session') throw cannotStore(model);
+    if (outcome === 'done') start?.stored();
   }
 
   /** One that belongs to a session may end with it at any time, and is read each time. */
@@ -128,14 +146,14 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
     if (outcome === 'refused') throw cannotStore(saved[0]!.kind);
   }
 
-  async function commit({ spent, issued, record }: Collected): Promise<void> {
+  async function commit({ spent, issued, record }: Collected, describe?: DescribeEnd): Promise<void> {
     const consume = spent && consumption(spent.model, spent.value);
     const outcome = await write({
       ...(consume && { consume }),
       ...(issued.length && { save: issued }),
       ...(record && { record }),
     });
-    if (outcome === 'lost') await refuse(spent!.model, consume!.id);
+    if (outcome === 'lost') await refuse(spent!.model, consume!.id, describe);
     if (outcome === 'refused') throw cannotStore(issued[0]!.kind);
   }
 
@@ -143,7 +161,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
   const continuations = createContinuations(goOn);
   const codes = createCodesUnderWay();
 
-  function adapterFor(model: string): Adapter {
+  function adapterFor(model: string, describe?: DescribeEnd): Adapter {
     if (model === 'Client') throw new Error('Clients are not artifacts: give the engine its own adapter for them.');
     return {
       async find(value) {
@@ -163,6 +181,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
         const { consumed } = stored;
         if (consumed !== null && !(model === 'RefreshToken' && (await mayBeRepeated(value, stored)))) {
           payload.consumed = consumed;
+          ends.noteSpent(payload);
         }
         return payload;
       },
@@ -181,34 +200,38 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
 
       async upsert(value, given, lifetime) {
         const payload = clock.stored(given);
+        if (model === 'Session' && isWithdrawn(Provider.ctx)) return;
         if (model === 'Session' && isMereTouch(value, payload, lifetime)) return codes.settled();
         const record = () => recordOf(model, value, payload, lifetime);
         if (tokenRequests.issue(model, record) || continuations.save(model, record)) return;
         if (model === 'Session' && (await continuations.complete(record))) return;
         if (model === 'Interaction') return saveInteraction(record(), payload);
-        const saved = save(model, record());
+        if (model === 'Session') return void (await Promise.all([saveSession(record()), codes.settled()]));
+        const saved = save(record());
         if (model === 'AuthorizationCode' && codes.leave(saved)) return;
-        await (model === 'Session' ? Promise.all([saved, codes.settled()]) : saved);
+        await saved;
       },
 
       async consume(value) {
         const spent = { model, value };
-        if (!tokenRequests.spend(spent)) await commit({ spent, issued: [] });
+        if (!tokenRequests.spend(spent)) await commit({ spent, issued: [] }, describe);
       },
 
       async destroy(value) {
         const id = digestOf(model, value);
         if (model === 'Interaction') return useUpInteraction(value, id);
+        if (model === 'Grant') return ends.grant(value, describe);
+        if (model === 'Session') {
+          if (!((await ends.session(value, describe)) || ends.replace(value))) await write({ end: id });
+          return;
+        }
+        if (await ends.token(model, value, describe)) return;
         // The engine ends the family after its token: whoever asks again after a crash between the two would find nothing to end.
-        if (model === 'RefreshToken') await revocations.endFamilyOf(id);
-        if (model === 'Grant') await revocations.endGrant(id);
-        else if (model === 'Session') await write({ end: id });
-        else await write({ destroy: { id } });
+        if (model === 'RefreshToken') await ends.familyOf(id, describe);
+        await write({ destroy: { id } });
       },
 
-      async revokeByGrantId(grantId) {
-        await revocations.deleteMembers(digestOf('Grant', grantId), model);
-      },
+      revokeByGrantId: (grantId) => ends.members(grantId, model),
     };
   }
 

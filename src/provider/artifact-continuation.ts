@@ -41,9 +41,7 @@ export function createContinuations(commit: (continued: Continued) => Promise<vo
     try {
       await commit(start ? { ...continued, start } : continued);
     } catch (error) {
-      // The code and the session that the answer was to carry do not exist, and must not take the place of those that do.
-      ctx.remove('Location');
-      ctx.remove('Set-Cookie');
+      withdrawAnswer(ctx);
       throw error;
     }
     start?.stored();
@@ -86,6 +84,11 @@ export function createContinuations(commit: (continued: Continued) => Promise<vo
       return true;
     },
 
+    /** What is to be stored with a session that was known before, when somebody has signed in to it. */
+    start(): PreparedStart | undefined {
+      return ofThisRequest()?.describe(Provider.ctx!);
+    },
+
     /** With the session comes all else that was collected. Whether that was anything. */
     async complete(session: () => ArtifactRecord): Promise<boolean> {
       const request = ofThisRequest();
@@ -95,6 +98,20 @@ export function createContinuations(commit: (continued: Continued) => Promise<vo
       return true;
     },
   };
+}
+
+const withdrawn = new WeakSet<object>();
+
+/** The code and the session that it was to carry do not exist, and must not take the place of those that do. */
+export function withdrawAnswer(ctx: EngineContext): void {
+  withdrawn.add(ctx);
+  ctx.remove('Location');
+  ctx.remove('Set-Cookie');
+}
+
+/** The engine tries once more to store the session of such a request, in which its person is signed in. */
+export function isWithdrawn(ctx: EngineContext | undefined): boolean {
+  return ctx !== undefined && withdrawn.has(ctx);
 }
 
 /** A grant that is made of a consent has to be there before it is looked whether the consent still is. */

@@ -1,89 +1,159 @@
 import type { Pool } from 'pg';
+import { endPlaced } from '../accounts/sessions.store.ts';
+import { type AuditRow, insertPlaced } from '../audit/audit.store.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
-import { binaryArray } from './artifact-arrays.ts';
+import { binaryArray, binaryIntegers } from './artifact-arrays.ts';
 import { prepared } from './artifact-statement.ts';
 
-/** First the tombstone, which alone makes everything under the grant unusable; the rows follow. */
-const END_GRANTS = `
-  UPDATE protocol_artifacts a SET revoked_at = now()
-  FROM (
-    SELECT g.id FROM unnest($1::bytea[]) AS e(id) JOIN protocol_artifacts g ON g.id = e.id
-    WHERE octet_length(e.id) = 32 AND g.kind = 'Grant' AND g.revoked_at IS NULL ORDER BY g.id FOR UPDATE OF g
-  ) AS live
-  WHERE a.id = live.id`;
-
-/** A null kind means every kind. */
-const DELETE_MEMBERS = `
-  DELETE FROM protocol_artifacts WHERE id IN (
-    SELECT a.id FROM unnest($1::bytea[], $2::text[]) AS d(grant_id, kind)
-    JOIN protocol_artifacts a ON a.grant_id = d.grant_id AND (d.kind IS NULL OR a.kind = d.kind)
-    WHERE octet_length(d.grant_id) = 32 ORDER BY a.id FOR UPDATE OF a
-  )`;
+/**
+ * Ends what callers name, with its records: a record is stored if the thing that it is about ended by this statement, and names the
+ * person and the client that the ended row names. So of many who end the same at once one is recorded, and a crash leaves both or
+ * neither. S-175
+ *
+ * First sessions, then grants, whose tombstones alone make everything under them unusable, then the rows under them: each step waits
+ * for the one before by reading from it, so that rows are locked in the order of `revocation.ts`.
+ * NOTE the length checks tell the planner to expect one row, as in `artifact-write-statement.ts`.
+ */
+const END = `
+  WITH left_list AS (
+    ${endPlaced('unnest($1::text[], $2::int4[])')}),
+  left_session AS (
+    UPDATE protocol_artifacts a
+    SET revoked_at = now(), payload = '{}', expires_at = least(a.expires_at, now() + interval '1 hour')
+    FROM (
+      SELECT s.id, e.place FROM unnest($1::text[], $2::int4[]) AS e(uid, place)
+      JOIN protocol_artifacts s ON s.uid = e.uid
+      WHERE length(e.uid) > 0 AND s.kind = 'Session' AND s.revoked_at IS NULL AND (SELECT count(*) FROM left_list) >= 0
+      ORDER BY s.id FOR UPDATE OF s
+    ) AS live
+    WHERE a.id = live.id
+    RETURNING live.place, a.account_id AS user_id),
+  ended_grants AS (
+    UPDATE protocol_artifacts a SET revoked_at = now()
+    FROM (
+      SELECT g.id, e.place FROM unnest($3::bytea[], $4::int4[]) AS e(id, place) JOIN protocol_artifacts g ON g.id = e.id
+      WHERE octet_length(e.id) = 32 AND g.kind = 'Grant' AND g.revoked_at IS NULL
+        AND (SELECT count(*) FROM left_session) >= 0
+      ORDER BY g.id FOR UPDATE OF g
+    ) AS live
+    WHERE a.id = live.id
+    RETURNING live.place, a.account_id AS user_id, a.client_id),
+  ended_tokens AS (
+    DELETE FROM protocol_artifacts a USING unnest($5::bytea[], $6::int4[]) AS e(id, place)
+    WHERE octet_length(e.id) = 32 AND a.id = e.id AND a.revoked_at IS NULL
+      AND (SELECT count(*) FROM ended_grants) >= 0
+    RETURNING e.place, a.client_id),
+  emptied AS (
+    DELETE FROM protocol_artifacts WHERE id IN (
+      SELECT a.id FROM unnest($7::bytea[], $8::text[]) AS e(grant_id, kind)
+      JOIN protocol_artifacts a ON a.grant_id = e.grant_id AND (e.kind IS NULL OR a.kind = e.kind)
+      WHERE octet_length(e.grant_id) = 32 AND a.id <> ALL ($5::bytea[])
+        AND (SELECT count(*) FROM ended_tokens) >= 0
+      ORDER BY a.id FOR UPDATE OF a)),
+  ended AS (
+    SELECT place, max(user_id) AS user_id, NULL AS client_id FROM (
+      SELECT place, user_id FROM left_list
+      UNION ALL SELECT place, user_id FROM left_session WHERE user_id IS NOT NULL) AS left_by GROUP BY place
+    UNION ALL SELECT place, user_id, client_id FROM ended_grants
+    UNION ALL SELECT place, NULL, client_id FROM ended_tokens),
+  recorded AS (${insertPlaced(
+    `(SELECT json_agg(given.value::jsonb || jsonb_strip_nulls(jsonb_build_object('user_id', user_id, 'client_id', client_id)))
+      FROM json_array_elements($9::json) AS given(value) JOIN ended ON ended.place = (given.value ->> 'place')::int)`,
+    'true',
+  )})
+  SELECT place, user_id, client_id, place IN (SELECT place FROM left_session) FROM ended`;
 
 const GRANT_OF = `
   SELECT encode(grant_id, 'hex') FROM protocol_artifacts WHERE id = $1::bytea AND grant_id IS NOT NULL`;
 
-interface Revocation {
-  grantId: Buffer;
-  /** The grant itself, all of one kind under it, or both. */
-  endGrant: boolean;
-  members: string | null | undefined;
+/** One thing that is to end: a session, a grant or a token. */
+export interface End {
+  /** By its uid, so under whatever id it is by now: the engine's session, and the entry in its person's list. */
+  session?: string;
+  grant?: Buffer;
+  token?: Buffer;
+  /** What is under a grant, of one kind or of all. */
+  members?: { grantId: Buffer; kind: string | null };
+  /** Stored if it ended by this. */
+  records?: AuditRow[];
 }
 
+/** Whose it was, as far as its row said so; nothing where it had ended before. */
+export type Ended = { userId: string | null; clientId: string | null } | undefined;
+
 export interface ArtifactRevocations {
-  endGrant(grantId: Buffer): Promise<void>;
-  deleteMembers(grantId: Buffer, kind: string): Promise<void>;
-  /** Somebody presented this a second time: its grant and all that came from it ends. */
-  endFamilyOf(id: Buffer): Promise<void>;
+  /** All of it in one statement, or nothing. */
+  end(ends: readonly End[]): Promise<Ended[]>;
+  /** What a code or a token came from. */
+  findGrant(id: Buffer): Promise<Buffer | undefined>;
 }
 
 /** Apart from the other writes: these lock rows that nobody named, and they are rare. */
 export function createArtifactRevocations(pool: Pool): ArtifactRevocations {
-  const endGrants = prepared(pool, 'artifacts.end-grants', END_GRANTS);
-  const deleteMembers = prepared(pool, 'artifacts.delete-members', DELETE_MEMBERS);
+  type Row = [place: string, userId: string | null, clientId: string | null, isFound: string];
+  const endAll = prepared<Row>(pool, 'artifacts.end-all', END);
   const grantOf = prepared<[grantId: string]>(pool, 'artifacts.grant-of', GRANT_OF);
 
-  const revoke = createStatementBatch<Revocation, void>({
-    async send(revocations) {
-      const ended = revocations.filter(({ endGrant }) => endGrant);
-      if (ended.length > 0)
-        await endGrants([
-          binaryArray(
-            'bytea',
-            ended.map(({ grantId }) => grantId),
-          ),
-        ]);
-      const emptied = revocations.filter(({ members }) => members !== undefined);
-      if (emptied.length > 0) {
-        await deleteMembers([
-          binaryArray(
-            'bytea',
-            emptied.map(({ grantId }) => grantId),
-          ),
-          binaryArray(
-            'text',
-            emptied.map(({ members }) => members ?? null),
-          ),
-        ]);
-      }
-      return revocations.map(() => undefined);
-    },
-  });
-
-  const findGrant = createStatementBatch<Buffer, Buffer | undefined>({
-    maxItems: 1,
-    async send([id]) {
-      const [row] = await grantOf([id]);
-      return [row && Buffer.from(row[0], 'hex')];
-    },
-  });
-
   return {
-    endGrant: (grantId) => revoke({ grantId, endGrant: true, members: undefined }),
-    deleteMembers: (grantId, kind) => revoke({ grantId, endGrant: false, members: kind }),
-    async endFamilyOf(id) {
-      const grantId = await findGrant(id);
-      if (grantId) await revoke({ grantId, endGrant: true, members: null });
-    },
+    end: createStatementBatch<readonly End[], Ended[]>({
+      // One session is two rows: of two who end it in one statement each might win one of them.
+      keysOf: (ends) => ends.flatMap(({ session }) => session ?? []),
+      async send(callers) {
+        const ends = callers.flat();
+        const outcomes = new Array<Ended>(ends.length);
+        const found = new Set<string>();
+        for (const [place, userId, clientId, isFound] of await endAll(parametersOf(ends))) {
+          outcomes[Number(place)] = { userId, clientId };
+          if (isFound === 't') found.add(ends[Number(place)]!.session!);
+        }
+        // One that got a new id in this moment was waited for, but a statement sees no row that was not there when it began.
+        const missed = ends.flatMap(({ session }) =>
+          session === undefined || found.has(session) ? [] : [{ session }],
+        );
+        if (missed.length > 0) await endAll(parametersOf(missed));
+        const rest = outcomes[Symbol.iterator]();
+        return callers.map((own) => own.map(() => rest.next().value));
+      },
+    }),
+
+    findGrant: createStatementBatch<Buffer, Buffer | undefined>({
+      maxItems: 1,
+      async send([id]) {
+        const [row] = await grantOf([id]);
+        return [row && Buffer.from(row[0], 'hex')];
+      },
+    }),
   };
+}
+
+/** The place of each is where it is in the list. */
+function parametersOf(ends: readonly End[]): unknown[] {
+  const named = <Key extends 'session' | 'grant' | 'token'>(type: 'text' | 'bytea', key: Key) => {
+    const found = ends.flatMap((end, place) => {
+      const value = end[key];
+      return value === undefined ? [] : [{ value, place }];
+    });
+    return [
+      binaryArray(
+        type,
+        found.map(({ value }) => value),
+      ),
+      binaryIntegers(found.map(({ place }) => place)),
+    ];
+  };
+  const members = ends.flatMap((end) => end.members ?? []);
+  return [
+    ...named('text', 'session'),
+    ...named('bytea', 'grant'),
+    ...named('bytea', 'token'),
+    binaryArray(
+      'bytea',
+      members.map(({ grantId }) => grantId),
+    ),
+    binaryArray(
+      'text',
+      members.map(({ kind }) => kind),
+    ),
+    JSON.stringify(ends.flatMap(({ records = [] }, place) => records.map((record) => ({ ...record, place })))),
+  ];
 }

@@ -11,7 +11,7 @@ export interface Write {
   destroy?: Destruction;
   /** What the audit log says about it: stored if all of the above was. */
   record?: AuditRow;
-  /** The entry in a person's list that goes with a session: stored if all of the above was. */
+  /** The entry in a person's list that goes with a session which is saved: stored if all of the above was. */
   start?: StartedRow;
   end?: Buffer;
 }
@@ -72,6 +72,7 @@ function save(parameter: NextParameter, lanes: readonly Lane[]): string {
     SELECT * FROM unnest(${types.map(parameter)})
       AS t(id, kind, grant_id, account_id, client_id, uid, session_uid, payload, lifetime, place, after)
     WHERE octet_length(id) = 32),
+  ${isReplacing(lanes) ? `${OVER},` : ''}
   saved AS (
     INSERT INTO protocol_artifacts AS a
       (id, kind, grant_id, account_id, client_id, uid, session_uid, payload, expires_at)
@@ -81,6 +82,7 @@ function save(parameter: NextParameter, lanes: readonly Lane[]): string {
         OR (SELECT true FROM protocol_artifacts g WHERE g.id = due.grant_id AND g.kind = 'Grant' AND g.revoked_at IS NULL)
         ${lanes.includes('destroy') ? 'OR EXISTS (SELECT FROM due g WHERE g.id = due.grant_id AND g.place = due.place)' : ''})
       ${won ? `AND (due.after IS NULL OR due.after IN (${won}))` : ''}
+      ${isReplacing(lanes) ? 'AND due.place NOT IN (SELECT place FROM over)' : ''}
     ON CONFLICT (id) DO UPDATE SET
       grant_id = EXCLUDED.grant_id, account_id = EXCLUDED.account_id, client_id = EXCLUDED.client_id,
       uid = EXCLUDED.uid, session_uid = EXCLUDED.session_uid, expires_at = EXCLUDED.expires_at,
@@ -95,6 +97,20 @@ function save(parameter: NextParameter, lanes: readonly Lane[]): string {
   refused AS (SELECT place FROM due WHERE id NOT IN (SELECT id FROM saved))`;
 }
 
+/** Whether a session may be stored in the place of what it was before. */
+const isReplacing = (lanes: readonly Lane[]) => lanes.includes('end') && lanes.includes('save');
+
+/**
+ * A session that ended does not live on under another id. The entry in its person's list tells, since whoever ends a session ends that
+ * first: locked, so that who ends it either is waited for or waits, and sees the new id then. S-159
+ */
+const OVER = `lasting AS (
+    SELECT uid FROM user_sessions
+    WHERE uid IN (SELECT uid FROM due WHERE kind = 'Session') AND ended_at IS NULL FOR SHARE),
+  over AS (
+    SELECT place FROM due JOIN user_sessions u ON u.uid = due.uid
+    WHERE due.kind = 'Session' AND due.uid NOT IN (SELECT uid FROM lasting))`;
+
 /** What was refused, or lost to another, did not happen. S-175 */
 function record(parameter: NextParameter, lanes: readonly Lane[]): string {
   const won = winners(lanes);
@@ -105,12 +121,10 @@ function record(parameter: NextParameter, lanes: readonly Lane[]): string {
   return `recorded AS (${insertPlaced(parameter('json'), conditions.join(' AND '))})`;
 }
 
-/** Only with a session that a used-up interaction leads to. */
-function start(parameter: NextParameter): string {
-  return `started AS (${startPlaced(
-    parameter('json'),
-    'place IN (SELECT place FROM destroyed) AND place NOT IN (SELECT place FROM refused)',
-  )})`;
+/** Only with its session, and where a used-up interaction leads to that, only with it. */
+function start(parameter: NextParameter, lanes: readonly Lane[]): string {
+  const used = lanes.includes('destroy') ? '(NOT spends OR place IN (SELECT place FROM destroyed)) AND ' : '';
+  return `started AS (${startPlaced(parameter('json'), `${used}place NOT IN (SELECT place FROM refused)`)})`;
 }
 
 /** Of many callers one finds the row. A tombstone stays, and what somebody else has answered since it was read. */
@@ -123,12 +137,13 @@ function destroy(parameter: NextParameter): string {
 }
 
 /** Leaves a tombstone for as long as a request that still holds the artifact may try to save it again. */
-function end(parameter: NextParameter): string {
+function end(parameter: NextParameter, lanes: readonly Lane[]): string {
   return `ended AS (
     UPDATE protocol_artifacts a
     SET revoked_at = now(), payload = '{}', expires_at = least(a.expires_at, now() + interval '1 hour')
     FROM unnest(${parameter('bytea[]')}) AS e(id)
-    WHERE octet_length(e.id) = 32 AND a.id = e.id AND a.revoked_at IS NULL)`;
+    WHERE octet_length(e.id) = 32 AND a.id = e.id AND a.revoked_at IS NULL
+      ${isReplacing(lanes) ? 'AND (SELECT count(*) FROM lasting) >= 0' : ''})`;
 }
 
 const STEPS = { consume, destroy, save, record, start, end };
@@ -173,7 +188,7 @@ export function writeParameters(due: DueWrites, refreshGrace: number): unknown[]
       : []),
     ...(due.save.length ? saveParameters(due.save) : []),
     ...(due.record.length ? [recordParameter(due.record)] : []),
-    ...(due.start.length ? [JSON.stringify(due.start.map(([place, { start }]) => ({ ...start, place })))] : []),
+    ...(due.start.length ? [startParameter(due.start)] : []),
     ...(due.end.length
       ? [
           binaryArray(
@@ -208,6 +223,10 @@ function recordParameter(due: Placed<'record'>[]): string {
       spends: (consume ?? destroy) !== undefined,
     })),
   );
+}
+
+function startParameter(due: Placed<'start'>[]): string {
+  return JSON.stringify(due.map(([place, { start, destroy }]) => ({ ...start, place, spends: destroy !== undefined })));
 }
 
 function saveParameters(due: Placed<'save'>[]): unknown[] {

@@ -2,22 +2,16 @@ import type { NewUserSession, PreparedStart, UserSessions } from '../accounts/se
 import { auditContextOf } from './audit-context.ts';
 import type { EngineContext } from './engine.ts';
 
-/** Requests whose sign-in was stored with the session itself. */
-const recorded = new WeakSet<object>();
+/** Requests whose sign-in is stored with the session itself. Where that ended meanwhile, neither is. */
+const described = new WeakSet<object>();
 
 /** The session that this request begins, for whoever stores both at once. */
 export function createStartDescription(sessions: Pick<UserSessions, 'prepareStart'>) {
   return function describeStart(ctx: EngineContext): PreparedStart | undefined {
     const started = startedSession(ctx);
     if (!started) return undefined;
-    const { stored, ...prepared } = sessions.prepareStart(started);
-    return {
-      ...prepared,
-      stored() {
-        recorded.add(ctx);
-        stored();
-      },
-    };
+    described.add(ctx);
+    return sessions.prepareStart(started);
   };
 }
 
@@ -39,16 +33,10 @@ function startedSession(ctx: EngineContext): NewUserSession | undefined {
 }
 
 /** Keeps the list of a person's sessions in step with the engine's own, before the answer is sent. S-159 */
-export function createSessionRecorder(sessions: Pick<UserSessions, 'start' | 'touch' | 'markEnded'>) {
+export function createSessionRecorder(sessions: Pick<UserSessions, 'start' | 'touch'>) {
   return async function recordSession(ctx: EngineContext): Promise<void> {
     const { route, session, account } = ctx.oidc;
-    if (!session) return;
-    if (route === 'end_session_confirm') {
-      if ((session as { destroyed?: boolean }).destroyed)
-        await sessions.markEnded(session.uid, auditContextOf(ctx.state));
-      return;
-    }
-    if (recorded.has(ctx) || !account || (route !== 'authorization' && route !== 'resume')) return;
+    if (described.has(ctx) || !session || !account || (route !== 'authorization' && route !== 'resume')) return;
     const started = startedSession(ctx);
     if (!started) return sessions.touch(session.uid);
     await sessions.start(started);

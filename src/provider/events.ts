@@ -1,6 +1,8 @@
+import type { UserSessions } from '../accounts/sessions.ts';
 import type { ValidApiKey } from '../api-keys/api-key-check.ts';
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Observations } from '../audit/observations.ts';
+import type { DescribeEnd, EndRecord } from './artifact-ends.ts';
 import type { DescribeIssue } from './artifact-token-request.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { EngineContext, Provider } from './engine.ts';
@@ -14,10 +16,6 @@ interface AnyToken {
   sessionUid?: string;
   extra?: { sub?: string };
 }
-
-/** Details the engine and the store give when something is presented a second time. */
-const REPLAYED_CODE = 'authorization code already consumed';
-const REPLAYED_REFRESH_TOKEN = 'refresh token already used';
 
 /** As `tooManyRequests` says it. */
 const OVER_A_LIMIT = 'temporarily_unavailable';
@@ -44,25 +42,56 @@ export function describeIssueFor({ prepare }: Pick<Audit, 'prepare'>): DescribeI
   };
 }
 
-/** Records of what a request ended. */
-const ends = new WeakMap<object, Promise<void>[]>();
+/** Requests whose replay is on record, with what it ended. */
+const replaysRecorded = new WeakSet<object>();
 
-function keep(ctx: EngineContext, record: Promise<void>): void {
-  const records = ends.get(ctx) ?? [];
-  ends.set(ctx, records);
-  records.push(record);
-}
+/** What a request ends, to be stored by the statement that ends it. Whose a session or a grant was is for that to say. S-175 */
+export function describeEndFor(
+  { prepare }: Pick<Audit, 'prepare'>,
+  sessions: Pick<UserSessions, 'prepareEnd'>,
+): DescribeEnd {
+  return (ctx, ended, presented) => {
+    const { route, session, entities } = ctx.oidc;
+    if (ended === 'session') return sessions.prepareEnd(session!.uid, contextOf(ctx));
+    if (route === 'token') return describeReplay(ctx, presented);
+    const { RefreshToken, AccessToken, ClientCredentials } = entities;
+    const token = (RefreshToken ?? AccessToken ?? ClientCredentials) as AnyToken | undefined;
+    const sessionId = token ? token.sessionUid : session?.uid;
+    const about = {
+      ...clientOf(ctx),
+      ...(token?.accountId !== undefined && { userId: token.accountId }),
+      ...(sessionId !== undefined && { sessionId }),
+    };
+    if (ended === 'grant') return prepare.grantRevoked({ ...about, reason: route }, contextOf(ctx));
+    return prepare.tokenRevoked({ ...about, clientId: token!.clientId!, kind: token!.kind }, contextOf(ctx));
+  };
 
-/** Kept once all that this request ended is on record: then nobody is told of an end that nothing tells of. S-175 */
-export function endsRecorded(ctx: EngineContext): Promise<unknown> | undefined {
-  const records = ends.get(ctx);
-  return records && Promise.all(records);
+  /** The token endpoint ends something only when it is presented a second time. */
+  function describeReplay(ctx: EngineContext, presented: { sessionId?: string }): EndRecord {
+    const { AuthorizationCode, RotatedRefreshToken, RefreshToken } = ctx.oidc.entities;
+    const { accountId, sessionUid } = (AuthorizationCode ?? RotatedRefreshToken ?? RefreshToken ?? {}) as AnyToken;
+    const sessionId = sessionUid ?? presented.sessionId;
+    const about = {
+      clientId: ctx.oidc.client!.clientId,
+      ...(accountId !== undefined && { userId: accountId }),
+      ...(sessionId !== undefined && { sessionId }),
+    };
+    const isRefresh = grantTypeOf(ctx) === 'refresh_token';
+    const event = prepare[isRefresh ? 'refreshTokenReplayed' : 'codeReplayed'](about, contextOf(ctx));
+    return {
+      row: event.row,
+      stored() {
+        replaysRecorded.add(ctx);
+        event.stored();
+      },
+    };
+  }
 }
 
 /**
  * The engine's other events as business events. They are queued, for nothing changes by them, and an answer does not wait for its
- * record; except by those that end something, for which `endsRecorded` waits. What strangers could write without end is watched
- * and no record: requests of no client of ours, and what is over a limit. S-175
+ * record. What strangers could write without end is watched and no record: requests of no client of ours, and what is over a
+ * limit. S-175
  */
 export function recordEvents(
   provider: Provider,
@@ -73,19 +102,15 @@ export function recordEvents(
     observations?.requestRefused({ route: ctx.oidc.route, error }, contextOf(ctx));
   }
 
-  provider.on('grant.error', (ctx, { error, error_detail: detail }) => {
+  provider.on('grant.error', (ctx, { error }) => {
+    // On record with what it ended; one that found nothing to end any more is a refusal like others.
+    if (replaysRecorded.has(ctx)) return;
     const client = clientOf(ctx);
     // How often a client may be wrong is limited, whether there is one or not.
     if (error === OVER_A_LIMIT || !('clientId' in client || error === 'invalid_client')) return passOver(ctx, error);
     const userId = ctx.oidc.entities.RefreshToken?.accountId;
     const person = userId === undefined ? {} : { userId };
-    if ('clientId' in client && detail === REPLAYED_CODE) {
-      keep(ctx, queue.codeReplayed(client, contextOf(ctx)));
-    } else if ('clientId' in client && detail === REPLAYED_REFRESH_TOKEN) {
-      keep(ctx, queue.refreshTokenReplayed({ ...client, ...person }, contextOf(ctx)));
-    } else {
-      queue.tokenRefused({ ...client, ...person, error, grantType: grantTypeOf(ctx) }, contextOf(ctx));
-    }
+    queue.tokenRefused({ ...client, ...person, error, grantType: grantTypeOf(ctx) }, contextOf(ctx));
   });
 
   for (const event of ['introspection.error', 'revocation.error', 'pushed_authorization_request.error'] as const) {
@@ -101,28 +126,6 @@ export function recordEvents(
     const userId = ctx.oidc.session?.accountId;
     queue.authorizationRefused({ ...client, ...(userId && { userId }), error }, contextOf(ctx));
   });
-
-  provider.on('grant.revoked', (ctx) => {
-    // At the token endpoint it follows a replay, which is an event of its own.
-    if (ctx.oidc.route === 'token') return;
-    const { RefreshToken, AccessToken } = ctx.oidc.entities;
-    const userId = RefreshToken?.accountId ?? AccessToken?.accountId ?? ctx.oidc.session?.accountId;
-    const { route: reason } = ctx.oidc;
-    keep(ctx, queue.grantRevoked({ ...clientOf(ctx), ...(userId && { userId }), reason }, contextOf(ctx)));
-  });
-}
-
-/** The engine has no event for a revocation that also says who asked. Kept once it is stored: the answer waits for its record. */
-export async function recordRevocation(ctx: EngineContext, { queue }: Pick<Audit, 'queue'>): Promise<void> {
-  const { RefreshToken, AccessToken, ClientCredentials } = ctx.oidc.entities;
-  const token = (RefreshToken ?? AccessToken ?? ClientCredentials) as AnyToken | undefined;
-  const clientId = ctx.oidc.client?.clientId;
-  if (ctx.oidc.route !== 'revocation' || ctx.status !== 200 || !token || token.clientId !== clientId) return;
-  const { kind, accountId } = token;
-  await queue.tokenRevoked(
-    { clientId: clientId!, kind, ...(accountId !== undefined && { userId: accountId }) },
-    contextOf(ctx),
-  );
 }
 
 function aboutOwner({ id, owner }: ValidApiKey) {

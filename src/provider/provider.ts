@@ -26,7 +26,7 @@ import { findConsent } from './consents.store.ts';
 import { createCookieKeys } from './cookies.ts';
 import { acceptNoncesOf } from './dpop-nonces.ts';
 import { createEnginePages } from './engine-screens.ts';
-import { describeIssueFor, endsRecorded, recordEvents, recordRevocation } from './events.ts';
+import { describeEndFor, describeIssueFor, recordEvents } from './events.ts';
 import { createGrantLoader } from './existing-grant.ts';
 import { observeIntrospection, observeVerifications } from './failed-verifications.ts';
 import { createFailureLimit } from './failure-limit.ts';
@@ -68,7 +68,7 @@ export interface IdentityProviderOptions {
   resourceServers: Pick<ResourceServers, 'find'>;
   apiKeyCheck: Pick<ApiKeyCheck, 'looksLikeApiKey' | 'check'>;
   serviceAccounts: Pick<ServiceAccounts, 'findActing'>;
-  sessions: Pick<UserSessions, 'start' | 'prepareStart' | 'touch' | 'markEnded' | 'providerOf'>;
+  sessions: Pick<UserSessions, 'start' | 'prepareStart' | 'touch' | 'prepareEnd' | 'providerOf'>;
   audit: Audit;
   /** Told of what was presented and did not hold. */
   observations?: Pick<Observations, 'verificationFailed' | 'apiKeyRefused' | 'requestRefused'>;
@@ -89,8 +89,8 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     ...options.accounts,
     find: async (id: string) => takeAccount(id) ?? options.accounts.find(id),
   };
-  const failures = createFailureLimit(options.limits);
-  const requests = createRequestLimit(options.limits.tokenRequests);
+  const failures = createFailureLimit(options.limits, audit);
+  const requests = createRequestLimit(options.limits.tokenRequests, audit);
   const strangers = createStrangerLimit(options.limits.strangers);
   const clientAdapter = createClientAdapter(options.clients.find);
   const ownApiScopes = createOwnApiScopes(issuer);
@@ -101,10 +101,11 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
   const enginePages = createEnginePages(options.screens);
   const recordSession = createSessionRecorder(options.sessions);
   const describeStart = createStartDescription(options.sessions);
+  const describe = { issue: describeIssueFor(audit), end: describeEndFor(audit, options.sessions) };
 
   function adapterFor(model: string) {
     if (model === 'Client') return clientAdapter;
-    const adapter = introspection.passOver(model, artifactStore.adapterFor(model));
+    const adapter = introspection.passOver(model, artifactStore.adapterFor(model, describe.end));
     return model === 'Session' ? endingAfter(adapter, lifetimes.session, lifetimes.sessionIdle) : adapter;
   }
 
@@ -133,7 +134,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
         ...enginePages,
       }),
       artifactStore,
-      describeIssueFor(audit),
+      describe,
     );
     registerTokenExchange(provider, {
       check: options.apiKeyCheck.check,
@@ -161,8 +162,6 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
       answerBrowser: (ctx) =>
         artifactStore.browserRequest(ctx, () => provider.middleware[0]!(ctx as never, async () => {}), describeStart),
       async afterProgram(ctx) {
-        await recordRevocation(ctx, audit);
-        await endsRecorded(ctx);
         const wasKey = await introspection.answer(ctx);
         if (observations && !wasKey) observeIntrospection(ctx, observations);
         return countWrongVerifier(ctx);
@@ -170,7 +169,6 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
       async afterBrowser(ctx) {
         keepNewerSession(ctx, provider.cookieName('session'));
         await recordSession(ctx);
-        await endsRecorded(ctx);
       },
     };
   }

@@ -1,14 +1,17 @@
+import type { Audit } from '../audit/audit.ts';
 import type { RelyingParty } from '../clients/client.ts';
 import { isPublicClient } from '../clients/client-metadata.ts';
 import { clientKey, type RateLimiter } from '../platform/rate-limits.ts';
+import { auditContextOf } from './audit-context.ts';
 import type { EngineContext, Provider } from './engine.ts';
 import { tooManyRequests } from './too-many-requests.ts';
 
 /**
  * Limits how much one client asks of the token endpoint. Only requests count of which it is known that they are the client's, so
  * that nobody else can use up what it has; anybody can be a public client, so each address has its own. S-046
+ * That it begins to refuse a client is on record, what it refuses then is not. S-175
  */
-export function createRequestLimit(limiter: Pick<RateLimiter, 'take' | 'peek'>) {
+export function createRequestLimit(limiter: Pick<RateLimiter, 'take' | 'peek'>, { queue }: Pick<Audit, 'queue'>) {
   const keyOf = (ctx: EngineContext, clientId: string, isPublic: boolean) =>
     isPublic ? clientKey(clientId, ctx.state.address) : clientId;
 
@@ -22,7 +25,11 @@ export function createRequestLimit(limiter: Pick<RateLimiter, 'take' | 'peek'>) 
     check(ctx: EngineContext, party: RelyingParty): void {
       if (ctx.oidc.route !== 'token' || ctx.oidc.client) return;
       const decision = limiter.peek(keyOf(ctx, party.id, isPublicClient(party.metadata)));
-      if (!decision.allowed) throw tooManyRequests(ctx, decision.retryAfter, 'too many requests of this client');
+      if (decision.allowed) return;
+      const { retryAfter, isFirst } = decision;
+      if (isFirst)
+        queue.clientThrottled({ clientId: party.id, limit: 'requests', retryAfter }, auditContextOf(ctx.state));
+      throw tooManyRequests(ctx, retryAfter, 'too many requests of this client');
     },
 
     count(provider: Provider): void {

@@ -2,6 +2,7 @@ import { isAccountId } from '../accounts/account.ts';
 import { waitForLocks } from '../accounts/accounts.store.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { digestOf } from './artifact-identity.ts';
+import { portionsOf } from './portions.ts';
 
 /**
  * Ending access inside the transaction that records why: both happen or neither, except of a client, which is refused and recorded
@@ -50,13 +51,34 @@ export async function endClientAccess(tx: Transaction, clientId: string): Promis
   const grants = await tx.$queryRaw<GrantId[]>`
     SELECT encode(id, 'hex') AS id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind = 'Grant' ORDER BY id`;
   await endGrants(tx, grants);
-  let deleted: number;
-  do {
-    deleted = await tx.$executeRaw`
-      DELETE FROM protocol_artifacts WHERE id IN (
-        SELECT id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind <> 'Grant'
-        ORDER BY id LIMIT ${MOST_ROWS} FOR UPDATE)`;
-  } while (deleted === MOST_ROWS);
+  while ((await endSomeOwnTokens(tx, clientId)) === MOST_ROWS);
+}
+
+/** As `endClientAccess` for a portion that takes seconds. Returns how many grants and tokens of its own it was: none is the end. */
+export async function endSomeClientAccess(
+  tx: Transaction,
+  clientId: string,
+): Promise<{ grants: number; tokens: number }> {
+  await waitForLocks(tx);
+  const grants = await tx.$queryRaw<GrantId[]>`
+    SELECT encode(id, 'hex') AS id FROM protocol_artifacts
+    WHERE client_id = ${clientId} AND kind = 'Grant' AND revoked_at IS NULL ORDER BY id LIMIT ${MOST_GRANTS}`;
+  await endGrants(tx, grants);
+  return { grants: grants.length, tokens: await endSomeOwnTokens(tx, clientId) };
+}
+
+function endSomeOwnTokens(tx: Transaction, clientId: string): Promise<number> {
+  return tx.$executeRaw`
+    DELETE FROM protocol_artifacts WHERE id IN (
+      SELECT id FROM protocol_artifacts WHERE client_id = ${clientId} AND kind <> 'Grant'
+      ORDER BY id LIMIT ${MOST_ROWS} FOR UPDATE)`;
+}
+
+/** Whether the client is disabled, and stays it until this transaction ends. False also while somebody is about to change that. */
+export async function lockDisabledClient(tx: Transaction, clientId: string): Promise<boolean> {
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM clients WHERE id = ${clientId} AND state = 'disabled' FOR NO KEY UPDATE SKIP LOCKED`;
+  return rows.length > 0;
 }
 
 /**
@@ -75,7 +97,10 @@ export async function endConsent(
   return count + grants.length > 0;
 }
 
-/** Signs one session out: what was granted in it ends too, except where it was asked to outlast the session. */
+/**
+ * Signs one session out, whose entry in its person's list has ended in this transaction: what was granted in it ends too, except where
+ * it was asked to outlast the session.
+ */
 export async function endSession(tx: Transaction, sessionUid: string): Promise<void> {
   const sessions = await tx.$queryRaw<{ payload: string }[]>`
     SELECT payload::text AS payload FROM protocol_artifacts
@@ -132,11 +157,17 @@ async function readPortions(read: (last: string) => Promise<Portion[]>, found: S
   }
 }
 
-/** As `endSession` for each of these, a few hundred. Returns how many were alive. */
+/**
+ * As `endSession` for each of these, a few hundred. Returns how many were alive. The entries in people's lists first: what stores a
+ * session under a new id in this moment looks at its entry, so it is over before the sessions are looked for, or does not happen.
+ */
 export async function endSessions(tx: Transaction, uids: readonly string[]): Promise<number> {
   await waitForLocks(tx);
-  const sessions = await tx.$queryRaw<(GrantId & { uid: string; payload: string })[]>`
-    SELECT encode(id, 'hex') AS id, uid, payload::text AS payload FROM protocol_artifacts
+  await tx.$executeRaw`
+    UPDATE user_sessions SET ended_at = now() WHERE uid IN (
+      SELECT uid FROM user_sessions WHERE uid = ANY (${uids}::text[]) AND ended_at IS NULL ORDER BY uid FOR NO KEY UPDATE)`;
+  const sessions = await tx.$queryRaw<(GrantId & { payload: string })[]>`
+    SELECT encode(id, 'hex') AS id, payload::text AS payload FROM protocol_artifacts
     WHERE uid = ANY (${uids}::text[]) AND kind = 'Session' AND account_id IS NOT NULL AND revoked_at IS NULL
     ORDER BY id FOR UPDATE`;
   const ids = sessions.map(({ id }) => id);
@@ -144,9 +175,6 @@ export async function endSessions(tx: Transaction, uids: readonly string[]): Pro
     UPDATE protocol_artifacts
     SET revoked_at = now(), payload = '{}', expires_at = least(expires_at, now() + interval '1 hour')
     WHERE id IN (SELECT decode(ended.id, 'hex') FROM unnest(${ids}::text[]) AS ended(id))`;
-  await tx.$executeRaw`
-    UPDATE user_sessions SET ended_at = now()
-    WHERE uid = ANY (${sessions.map(({ uid }) => uid)}::text[]) AND ended_at IS NULL`;
   await endGrants(
     tx,
     sessions.flatMap(({ payload }) => grantsOf(JSON.parse(payload))),
@@ -174,10 +202,10 @@ const MOST_GRANTS = 2_000;
 const MOST_ROWS = 20_000;
 
 async function endGrants(tx: Transaction, grants: GrantId[]): Promise<void> {
-  const portions: string[][] = [];
-  for (let at = 0; at < grants.length; at += MOST_GRANTS) {
-    portions.push(grants.slice(at, at + MOST_GRANTS).map(({ id }) => id));
-  }
+  const portions = portionsOf(
+    grants.map(({ id }) => id),
+    MOST_GRANTS,
+  );
   for (const ids of portions) {
     await tx.$executeRaw`
       UPDATE protocol_artifacts SET revoked_at = now() WHERE id IN (

@@ -1,6 +1,7 @@
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
+import { portionsOf } from './portions.ts';
 import { endSessions, sessionsUsedSince } from './revocation.ts';
 
 /** Sessions that end in one transaction: people whose sessions are in it wait for its end, no longer than seconds. */
@@ -30,15 +31,16 @@ export function createEndingOfSessions({
       timeout: LOOKING,
       isolationLevel: 'RepeatableRead',
     });
+    // None is a portion too, so that it is on record that there were none.
+    const [first = [], ...others] = portionsOf(uids, MOST_SESSIONS);
     let all = 0;
-    // Once at least, so that it is on record that there were none.
-    for (let at = 0; at === 0 || at < uids.length; at += MOST_SESSIONS) {
-      const portion = uids.slice(at, at + MOST_SESSIONS);
+    for (const portion of [first, ...others]) {
       const endPortion = () =>
         prisma.$transaction(
           async (tx) => {
             const sessionsEnded = await endSessions(tx, portion);
-            if (sessionsEnded > 0 || at === 0) await audit.in(tx).sessionsEndedWithKey({ kid, sessionsEnded }, by);
+            if (sessionsEnded > 0 || portion === first)
+              await audit.in(tx).sessionsEndedWithKey({ kid, sessionsEnded }, by);
             return sessionsEnded;
           },
           { timeout: ENDING },

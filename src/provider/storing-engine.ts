@@ -1,5 +1,5 @@
 import type { ArtifactStore } from './adapter.ts';
-import type { DescribeIssue } from './artifact-token-request.ts';
+import type { DescribeTokens } from './artifact-token-request.ts';
 import { type Configuration, type EngineContext, Provider } from './engine.ts';
 import { refusingEmptyScope } from './granted-scope.ts';
 
@@ -8,12 +8,12 @@ type GrantHandler = (ctx: never) => Promise<void>;
 /** Seconds between the clocks of two nodes of which one is five minutes fast, the other five minutes slow. */
 const CLOCK_DIFFERENCE = 600;
 
-/** An engine that leaves to our store what its adapter interface cannot say. `describe`: what to record of tokens that are issued. */
+/** An engine that leaves to our store what its adapter interface cannot say. `describe`: what to record of requests for tokens. */
 export function createStoringEngine(
   issuer: string,
   configuration: Configuration,
   store: ArtifactStore,
-  describe?: DescribeIssue,
+  describe?: DescribeTokens,
 ): Provider {
   /** The engine registers its own grant types through the method that is there for those of others. */
   class StoringEngine extends Provider {

@@ -1,20 +1,29 @@
 import type { Pool } from 'pg';
+import { insertPlaced } from '../audit/audit.store.ts';
 import type { Audit, AuditContext } from '../audit/audit.ts';
+import { retryConflicts } from '../platform/database/statement-batch.ts';
 import type { KeyEncryption, Sealed } from './envelope.ts';
 import { listNodes } from './key-nodes.ts';
 import { OWN_TABLES, type SealedTable } from './sealed-table.ts';
 
-const BATCH = 100;
+const BATCH = 500;
 const LOCK_TIMEOUT = '55P03';
 const ATTEMPTS = 20;
 
 export interface RewrapOptions {
   database: { pool: Pick<Pool, 'query'> };
   keyEncryption: KeyEncryption;
-  audit: Pick<Audit, 'queue'>;
+  audit: Pick<Audit, 'prepare'>;
   /** What else is sealed with the same key, beside signing keys and server secrets. */
   tables?: readonly SealedTable[];
   batch?: number;
+}
+
+/** A row by its primary key, as it was read, and what its data key is to be. */
+interface Change {
+  id: string[];
+  before: Sealed;
+  wrappedDataKey: Buffer;
 }
 
 /** One that serves, and the key-encryption keys that it has: it seals with the first. */
@@ -32,13 +41,18 @@ export type RewrapOutcome =
 /**
  * Wraps the data key of every sealed row anew under the first key-encryption key, while everybody goes on. Each row changes only
  * if it is still as it was read, so this may be repeated, run in several places at once and be killed at any moment: what is
- * left is under a key that all nodes still have. The secrets themselves are neither changed nor written.
+ * left is under a key that all nodes still have. Each portion is one statement with its record: what is changed is recorded, also
+ * when the rest is not. The secrets themselves are neither changed nor written.
  */
 export function createRewrap({ database, keyEncryption, audit, tables = [], batch = BATCH }: RewrapOptions) {
   const { kekId } = keyEncryption;
   const { pool } = database;
 
-  async function rewrapTable(sealedTable: SealedTable, damaged: string[]): Promise<number | 'refused'> {
+  async function rewrapTable(
+    sealedTable: SealedTable,
+    by: AuditContext,
+    damaged: string[],
+  ): Promise<number | 'refused'> {
     const { table, key, uses = [], ciphertext } = sealedTable;
     const place = key.join(', ');
     const read = `
@@ -46,28 +60,56 @@ export function createRewrap({ database, keyEncryption, audit, tables = [], batc
       FROM ${table} WHERE kek_id <> $1 AND ${ciphertext} IS NOT NULL AND ($2::text[] IS NULL
         OR (${place}) > (${key.map((_, index) => `($2::text[])[${index + 1}]`).join(', ')}))
       ORDER BY ${place} LIMIT ${batch}`;
-    const write = `
-      UPDATE ${table} SET wrapped_data_key = $1, kek_id = $2
-      WHERE wrapped_data_key = $3 AND kek_id = $4 AND ${key.map((column, index) => `${column} = $${index + 5}`).join(' AND ')}`;
     let after: string[] | null = null;
     for (let count = 0; ; ) {
       // Before each batch: a node may have started meanwhile.
       if ((await nodesWithout()).length > 0) return 'refused';
       const { rows }: { rows: (Sealed & Record<string, string>)[] } = await pool.query(read, [kekId, after]);
-      for (const row of rows) {
+      const changes = rows.flatMap((row) => {
         const id = key.map((column) => row[column]!);
         const rewrapped = tryToRewrap(row, sealedTable.identityOf([...id, ...uses.map((column) => row[column]!)]));
         if (!rewrapped) damaged.push(`${table} ${id.join(' ')}`);
-        else {
-          const { rowCount } = await patiently(() =>
-            pool.query(write, [rewrapped.wrappedDataKey, kekId, row.wrappedDataKey, row.kekId, ...id]),
-          );
-          count += rowCount ?? 0;
-        }
-      }
+        return rewrapped ? [{ id, before: row, wrappedDataKey: rewrapped.wrappedDataKey }] : [];
+      });
+      count += await change(sealedTable, changes, by);
       if (rows.length < batch) return count;
       after = key.map((column) => rows.at(-1)![column]!);
     }
+  }
+
+  /** With its record, which says how many there were. */
+  async function change({ table, key }: SealedTable, changes: Change[], by: AuditContext): Promise<number> {
+    if (changes.length === 0) return 0;
+    const event = audit.prepare.keysRewrapped({ kekId, rows: {} }, by);
+    const record = `SELECT json_build_array($5::jsonb || jsonb_build_object('details',
+        jsonb_build_object('kekId', $4::text, 'rows', jsonb_build_object('${table}', count(*)))))
+      FROM changed HAVING count(*) > 0`;
+    const columns = key.map((_, index) => `key_${index}`);
+    const statement = `
+      WITH changed AS (
+        UPDATE ${table} SET wrapped_data_key = new_data_key, kek_id = $4
+        FROM unnest($1::bytea[], $2::bytea[], $3::text[], ${key.map((_, index) => `$${index + 6}::text[]`).join(', ')})
+          AS change (new_data_key, old_data_key, old_kek_id, ${columns.join(', ')})
+        WHERE wrapped_data_key = old_data_key AND kek_id = old_kek_id
+          AND ${key.map((column, index) => `${table}.${column} = ${columns[index]}`).join(' AND ')}
+        RETURNING 1),
+      recorded AS (${insertPlaced(`(${record})`, 'true')})
+      SELECT count(*)::int AS count FROM changed`;
+    const values = [
+      changes.map(({ wrappedDataKey }) => wrappedDataKey),
+      changes.map(({ before }) => before.wrappedDataKey),
+      changes.map(({ before }) => before.kekId),
+      kekId,
+      JSON.stringify(event.row),
+      ...key.map((_, index) => changes.map(({ id }) => id[index])),
+    ];
+    const { rows } = await patiently(() => retryConflicts(() => pool.query<{ count: number }>(statement, values)));
+    const { count } = rows[0]!;
+    if (count > 0) {
+      event.row.details = { kekId, rows: { [table]: count } };
+      event.stored();
+    }
+    return count;
   }
 
   function tryToRewrap(sealed: Sealed, identity: string): Sealed | undefined {
@@ -86,11 +128,10 @@ export function createRewrap({ database, keyEncryption, audit, tables = [], batc
     const damaged: string[] = [];
     const rows: Record<string, number> = {};
     for (const table of [...OWN_TABLES, ...tables]) {
-      const count = await rewrapTable(table, damaged);
+      const count = await rewrapTable(table, by, damaged);
       if (count === 'refused') return { kind: 'refused', kekId, nodes: await nodesWithout() };
       rows[table.table] = count;
     }
-    await audit.queue.keysRewrapped({ kekId, rows }, by);
     const sealElsewhere = (await liveNodes()).filter(({ kekIds }) => kekIds[0] !== kekId);
     return { kind: 'done', kekId, rows, damaged, sealElsewhere };
   };

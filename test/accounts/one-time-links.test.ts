@@ -35,12 +35,14 @@ describe('S-126 the setup link', () => {
   const administrators = () => database.prisma.user.findMany({ where: { isAdministrator: true } });
 
   test('makes the first administrator, once', async () => {
+    expect(await node.oneTimeLinks.isSetupNeeded()).toBe(true);
     const { token, expiresAt } = (await node.oneTimeLinks.createSetup())!;
     const hours = (expiresAt.getTime() - Date.now()) / 3_600_000;
     expect(Math.round(hours)).toBe(24);
     expect(await node.oneTimeLinks.find(token)).toEqual({ purpose: 'setup' });
     const outcome = await node.oneTimeLinks.completeSetup(token, ADMINISTRATOR, { address: '192.0.2.1' });
     expect(outcome).toMatchObject({ kind: 'created', account: { userName: 'admin', isAdministrator: true } });
+    expect(await node.oneTimeLinks.isSetupNeeded()).toBe(false);
     expect(await node.signIn.withPassword({ login: 'admin', password: PASSWORD }, {})).toMatchObject({
       kind: 'signed_in',
     });

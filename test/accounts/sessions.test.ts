@@ -105,26 +105,6 @@ test('S-159 all other sessions are ended at once', async () => {
   expect([...node.ended].sort()).toEqual([...uids].sort());
 });
 
-test('S-157 a session that the engine ended is listed no more', async () => {
-  const uid = await start();
-  await node.sessions.markEnded(uid, { address: '192.0.2.7' });
-  await node.sessions.markEnded(uid);
-  await node.sessions.markEnded('unknown');
-  expect(await uidsOf()).toEqual([]);
-  const ended = (await recordedAbout(database, userId)).filter(({ type }) => type === 'session.ended');
-  expect(ended).toEqual([{ type: 'session.ended', details: { reason: 'signed_out' } }]);
-});
-
-test('S-175 a sign-out that cannot be recorded is not listed as ended, and says so', async () => {
-  const uid = await start();
-  await database.pool.query(
-    `ALTER TABLE audit_events ADD CONSTRAINT none_of_this CHECK (session_id <> '${uid}') NOT VALID`,
-  );
-  await expect(node.sessions.markEnded(uid)).rejects.toMatchObject({ code: '23514' });
-  await database.pool.query('ALTER TABLE audit_events DROP CONSTRAINT none_of_this');
-  expect(await uidsOf()).toEqual([uid]);
-});
-
 test('a session that the engine has forgotten by now is not listed', async () => {
   const uid = await start();
   await database.pool.query(`UPDATE user_sessions SET last_used_at = now() - interval '2 hours' WHERE uid = $1`, [uid]);
@@ -198,7 +178,7 @@ describe('the last use', () => {
   test('of a session that has ended does not bring it back', async () => {
     const uid = await startLongAgo();
     jest.useRealTimers();
-    await node.sessions.markEnded(uid);
+    await node.sessions.end({ userId, uid }, {});
     const before = await lastUseOf(uid);
     node.sessions.touch(uid);
     await node.sessions.close();

@@ -160,6 +160,64 @@ describe.each([
   });
 });
 
+describe('S-175 a block is one row, however many tries it refuses', () => {
+  const blocks = async (userId: string | null) =>
+    (
+      await database.prisma.auditEvent.findMany({
+        where: { type: 'sign_in.throttled', userId },
+        orderBy: { at: 'asc' },
+      })
+    ).map(({ details }) => details as { limit: string; retryAfter: number });
+
+  test.each([
+    ['somebody known', () => person.email, () => person.id],
+    ['a login that nobody has', () => 'nobody-at-all@example.com', () => null],
+  ])('of %s, on two nodes at once; the next block is the next row', async (_who, login, userId) => {
+    const before = (await blocks(userId())).length;
+    const guessMany = () => Promise.all(Array.from({ length: 40 }, (_, n) => guess(login(), n % 2 ? node : otherNode)));
+    await guessMany();
+    await guess(login());
+    expect((await blocks(userId())).slice(before)).toEqual([{ limit: 'account', retryAfter: expect.any(Number) }]);
+    await pass(61);
+    await guessMany();
+    const [, second, ...more] = (await blocks(userId())).slice(before);
+    expect(more).toEqual([]);
+    expect(second!.retryAfter).toBeGreaterThan(60);
+  });
+
+  test('of a node that has just started as well', async () => {
+    for (let failure = 1; failure <= 6; failure++) await guess(person.email);
+    const next = startNode(otherDatabase);
+    expect(await guess(person.email, next)).toMatchObject({ kind: 'throttled' });
+    await next.close();
+    expect(next.lines.filter(({ msg }) => msg === 'sign_in.throttled')).toEqual([]);
+    expect(await blocks(person.id)).toHaveLength(1);
+  });
+
+  test('of a known browser beside that of strangers', async () => {
+    const device = await enterAndKeep(person.email);
+    for (let failure = 1; failure <= 8; failure++) {
+      await guess(person.email, node, device);
+      await guess(person.email);
+    }
+    expect((await blocks(person.id)).map(({ limit }) => limit).sort()).toEqual(['account', 'device']);
+  });
+
+  test('of a lock for good, also where it is a known browser’s', async () => {
+    const device = await enterAndKeep(person.email);
+    await guess(person.email);
+    await failBefore(99);
+    for (let day = 1; day <= 3; day++) {
+      for (let time = 1; time <= 3; time++) {
+        expect(await guess(person.email)).toMatchObject({ kind: 'throttled' });
+        expect(await guess(person.email, otherNode, device)).toMatchObject({ kind: 'throttled' });
+      }
+      await database.pool.query(`UPDATE known_devices SET blocked_until = blocked_until - interval '1 day'`);
+    }
+    expect((await blocks(person.id)).map(({ limit }) => limit).sort()).toEqual(['account', 'device']);
+  });
+});
+
 describe('a password whose pepper this node does not know', () => {
   const other = { id: 'pepper-2', key: Buffer.alloc(32, 2) };
   beforeEach(async () => {

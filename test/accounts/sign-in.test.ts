@@ -257,14 +257,18 @@ describe('S-132 one address', () => {
 
   function limitedNode() {
     const { database: watchedDatabase, statements } = watched(database);
+    const blocked: object[] = [];
     const limited = startNode(watchedDatabase, {
-      signIn: { addressLimit: createRateLimiter({ points: 2, seconds: 60 }) },
+      signIn: {
+        addressLimit: createRateLimiter({ points: 2, seconds: 60 }),
+        observations: { signInBlocked: (of) => void blocked.push(of) },
+      },
     });
-    return { limited, statements };
+    return { limited, statements, blocked };
   }
 
   test('that asks too often is told to wait, before anything is looked up', async () => {
-    const { limited, statements } = limitedNode();
+    const { limited, statements, blocked } = limitedNode();
     const attempt = { login: person.email, password: PASSWORD };
     const recorded = await countThrottled();
     await limited.signIn.withPassword(attempt, by);
@@ -278,6 +282,7 @@ describe('S-132 one address', () => {
     expect(statements).toHaveLength(before);
     await limited.close();
     expect(await countThrottled()).toBe(recorded + 1);
+    expect(blocked).toEqual([{ limit: 'address' }, { limit: 'address' }]);
   });
 
   test('is one IPv6 network of 64 bits, and not its neighbour', async () => {

@@ -176,3 +176,35 @@ test('an event is counted once its row is stored, and not at all when it is not'
   });
   expect(counted).toEqual(['signInSucceeded', 'userEnabled']);
 });
+
+test('S-175 what begins once is one row, line and count, whichever node says so first; a row that failed is written by the next', async () => {
+  const counted: string[] = [];
+  const nodes = [1, 2].map(() => {
+    const told: string[] = [];
+    const logger = { warn: (_: object, type: string) => void told.push(type) } as never;
+    return { told, audit: createAudit({ database, logger, count: (name) => void counted.push(name) }) };
+  });
+  const since = Date.parse('2026-03-04T05:06:07.089Z');
+  const say = (of: string) =>
+    Promise.all(
+      [...nodes, ...nodes].map((node) =>
+        node.audit.once(of, since).signInThrottled({ userId: of, limit: 'account', retryAfter: 60 }, by),
+      ),
+    );
+  const rowsOf = (userId: string) => database.prisma.auditEvent.findMany({ where: { userId } });
+  await database.pool.query(`ALTER TABLE audit_events ADD CONSTRAINT not_now CHECK (user_id <> 'one begin') NOT VALID`);
+  await expect(say('one begin')).rejects.toMatchObject({ code: '23514' });
+  await database.pool.query('ALTER TABLE audit_events DROP CONSTRAINT not_now');
+  expect(counted).toEqual([]);
+  await say('one begin');
+  await say('one begin');
+  await say('another begin');
+  expect(counted).toEqual(['signInThrottled', 'signInThrottled']);
+  expect(nodes.flatMap(({ told }) => told)).toEqual(['sign_in.throttled', 'sign_in.throttled']);
+  const [row, ...more] = await rowsOf('one begin');
+  expect(more).toEqual([]);
+  expect(row).toMatchObject({ address: by.address, details: { limit: 'account', retryAfter: 60 } });
+  // A UUIDv7 of the moment in which it began.
+  expect(row!.id.replaceAll('-', '').slice(0, 13)).toBe(`${since.toString(16).padStart(12, '0')}7`);
+  expect(await rowsOf('another begin')).toHaveLength(1);
+});

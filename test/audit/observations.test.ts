@@ -17,8 +17,9 @@ test('S-175 what strangers cause is all counted, and logged up to so often, each
   for (let n = 0; n < 500; n++) observations.requestRefused({ route: 'authorization', error: 'invalid_client' }, by);
   observations.permissionRefused({ status: 403, route: 'token' }, by);
   observations.upstreamAnswered({ provider: 'google' }, by);
+  observations.signInBlocked({ limit: 'account' }, by);
   observations.keysLoaded({ version: 7, keys: [{ kid: 'a' }, { kid: 'b' }] });
-  expect(lines.length).toBe(43);
+  expect(lines.length).toBe(44);
   expect(lines[20]).toEqual([
     { ...by, details: { route: 'authorization', error: 'invalid_client' } },
     'request.refused',
@@ -27,9 +28,10 @@ test('S-175 what strangers cause is all counted, and logged up to so often, each
     { ...by, details: { proof: 'dpop_proof', cause: 'signature', clientId: 'client\u{fffd}0' } },
     'verification.failed',
   ]);
-  expect(lines.slice(-3)).toEqual([
+  expect(lines.slice(-4)).toEqual([
     [{ ...by, details: { status: 403, route: 'token' } }, 'permission.refused'],
     [{ ...by, details: { provider: 'google' } }, 'upstream.answered'],
+    [{ ...by, details: { limit: 'account' } }, 'sign_in.blocked'],
     [{ details: { version: 7, kids: ['a', 'b'] } }, 'keys.loaded'],
   ]);
   const { text } = await metrics.exposition();
@@ -38,6 +40,8 @@ test('S-175 what strangers cause is all counted, and logged up to so often, each
     'daemun_permissions_refused_total{status="403",route="token"} 1',
     'daemun_upstream_answers_total{provider="google"} 1',
     'daemun_key_sets_loaded_total 1',
+    'daemun_sign_ins_blocked_total{limit="account"} 1',
+    'daemun_sign_ins_blocked_total{limit="device"} 0',
   ]) {
     expect(text.split('\n')).toContain(line);
   }

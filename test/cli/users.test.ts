@@ -42,6 +42,27 @@ async function createUser(...more: string[]) {
   return cli.json('users', 'create', '--email', `person${count}@example.com`, ...more);
 }
 
+test('S-126 a setup link is printed by command, and recorded as that, while there is no administrator', async () => {
+  const { link, expiresAt, ...rest } = await cli.json('users', 'setup-link');
+  expect(rest).toEqual({});
+  expect(link).toMatch(/^https:\/\/id\.example\.com\/setup\/[\w-]{22,}$/);
+  expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now());
+  expect(await oneTimeLinks.find(link.split('/').at(-1))).toEqual({ purpose: 'setup' });
+  const { stdout } = await cli.run('users', 'setup-link');
+  expect(stdout).toMatch(
+    /^ +Link +https:\/\/id\.example\.com\/setup\/\S+\n +Valid until +\S+\n\nWhoever opens it first/,
+  );
+  const rows = await database.prisma.auditEvent.findMany({ where: { type: 'setup_link.created' } });
+  expect(rows.map(({ actor }) => actor)).toEqual(['cli', 'cli']);
+  const { user } = await createUser('--admin');
+  expect(await cli.run('users', 'setup-link')).toEqual({
+    exitCode: 1,
+    stdout: '',
+    stderr: 'There is an administrator. They make others, and so does `daemun users create --admin`.\n',
+  });
+  await database.prisma.user.delete({ where: { id: user.id } });
+});
+
 test('S-125 a new person gets a one-time link to choose a password, and no password', async () => {
   const { user, link, expiresAt, ...rest } = await createUser('--user-name', 'ada', '--name', 'Ada Lovelace');
   expect(rest).toEqual({});

@@ -83,3 +83,31 @@ test('an unknown client is neither disabled nor enabled', async () => {
   const { clients } = openClients(database);
   expect([await clients.disable('nobody', BY), await clients.enable('nobody', BY)]).toEqual(['not_found', 'not_found']);
 });
+
+// The embedded database has one session, in which nobody holds a lock against another.
+if (process.env.TEST_POSTGRES_URL) {
+  test('S-047 changing a client waits for whoever is just ending what it had, longer than a request would', async () => {
+    const { clients } = openClients(database);
+    const { id } = await createWebClient(clients);
+    const changes = [
+      () => clients.disable(id, BY),
+      () => clients.update(id, { name: 'Journal' }, BY),
+      () => clients.enable(id, BY),
+    ];
+    for (const change of changes) {
+      const holder = await database.pool.connect();
+      try {
+        await holder.query('BEGIN');
+        await holder.query('SELECT FROM clients WHERE id = $1 FOR NO KEY UPDATE', [id]);
+        const changed = change();
+        changed.catch(() => {});
+        await holder.query('SELECT pg_sleep(1)');
+        await holder.query('COMMIT');
+        expect(await changed).not.toBe('unchanged');
+      } finally {
+        holder.release(true);
+      }
+    }
+    expect(await clients.show(id)).toMatchObject({ name: 'Journal', state: 'active' });
+  });
+}

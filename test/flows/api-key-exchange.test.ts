@@ -1,46 +1,22 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
 import { ownApiIdentifier } from '../../src/api-keys/own-api.ts';
 import { TOKEN_EXCHANGE } from '../../src/clients/client-metadata.ts';
 import { API_KEY_TOKEN_TYPE } from '../../src/provider/grants/exchange-request.ts';
-import { type ExchangeForm, exchangeKey } from '../support/flow-api-key-exchange.ts';
+import { API, type ExchangeForm, OPAQUE, OTHER, useExchanges } from '../support/flow-api-key-exchange.ts';
 import { basic, connect, post } from '../support/flow-client.ts';
-import { type Flow, startFlow } from '../support/flow-server.ts';
+import type { Flow } from '../support/flow-server.ts';
 
-const API = 'https://api.example.com/';
-const OTHER = 'https://other.example.com/';
-const OPAQUE = 'https://opaque.example.com/';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 
 let flow: Flow;
 let person: Account;
-beforeAll(async () => {
-  flow = await startFlow();
-  const scopes = ['read', 'write', 'erase'].map((name) => ({ name, description: name }));
-  await flow.registerResource({ identifier: API, name: 'API', scopes });
-  await flow.registerResource({ identifier: OTHER, name: 'Other', scopes, accessTokenLifetime: 120 });
-  await flow.registerResource({ identifier: OPAQUE, name: 'Opaque', scopes, accessTokenFormat: 'opaque' });
+const { exchange, keyOf, register } = useExchanges((world) => {
+  ({ flow, person } = world);
 });
-afterAll(() => flow.close());
-beforeEach(async () => {
-  person = await flow.people.create();
-});
-
-const exchange = (key: string, form?: ExchangeForm, headers?: Record<string, string>) =>
-  exchangeKey(flow, key, form, headers);
-
-const keyOf = (access: Record<string, string[]>, more = {}) =>
-  flow.apiKeys.make({ kind: 'user', id: person.id }, { access, ...more });
-
-const register = (metadata: Record<string, unknown> = {}, more = {}) =>
-  flow.register({
-    metadata: { grant_types: [TOKEN_EXCHANGE], redirect_uris: [], ...metadata },
-    resources: [API],
-    ...more,
-  });
 
 describe('who has nothing but a key', () => {
   test('gets a short JWT for it that any resource server checks alone', async () => {

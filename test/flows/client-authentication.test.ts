@@ -341,6 +341,12 @@ describe('S-046 guessing', () => {
       expect((await post(`${limited.issuer}${path}`, { token: 'x' }, basic(client))).status).toBe(429);
     }
     expect((await call(FORM, other)).status).toBe(200);
+    // Once, however often it is tried. S-175
+    await limited.audit.queue.tokenRefused({ clientId: client.id, error: 'last' }, {});
+    const recorded = await limited.database.prisma.auditEvent.findMany({
+      where: { clientId: client.id, type: 'client.throttled' },
+    });
+    expect(recorded.map(({ details }) => details)).toEqual([{ limit: 'failures', retryAfter: expect.any(Number) }]);
   });
 
   test('junk that visitors hand to an application locks nobody out', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { createUserSessions } from '../../src/accounts/sessions.ts';
 import type { IdentityProvider } from '../../src/provider/identity-provider.ts';
-import { endAccountAccess } from '../../src/provider/revocation.ts';
+import { endAccountAccess, endSession } from '../../src/provider/revocation.ts';
 import { createPerson, PASSWORD, startNode, type TestNode } from '../accounts/node.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type Browser, createBrowser, type Visit } from '../support/flow-browser.ts';
@@ -100,6 +101,29 @@ describe('S-158 access that ends while a request is under way, after the account
     const visit = await proceed(page, () => happens && meanwhile.afterNextAccount(happens));
     return { givesTokens: await givesTokens(visit, verifier, client), isSignedIn: await isSignedIn(own) };
   }
+});
+
+test('S-159 S-175 a session that is ended from the list while its person signs in to it again stays ended, and no sign-in is on record', async () => {
+  const { audit, log } = flow;
+  const logger = { warn: (...told: unknown[]) => void log.push(String(told)) };
+  const list = createUserSessions({ database, audit, logger, lifetime: 600, endSession });
+  const client = await register();
+  await obtainCode(flow, client, person.id, { browser });
+  const { uid } = flow.sessions.started.at(-1) as { uid: string };
+  const { url, verifier } = await authorizationRequest(await connect(flow, client), { prompt: 'login' });
+  const page = await browser.open(url.href);
+  const body = new URLSearchParams({ account: person.id });
+  const answer = await browser.request(`${page.url.pathname}/login`, { method: 'POST', body });
+  meanwhile.afterNextAccount(async () => expect(await list.end({ userId: person.id, uid }, {})).toBe('done'));
+  const visit = await browser.open(answer.headers.get('location')!);
+  expect(meanwhile.isQuiet()).toBe(true);
+  expect(await list.list(person.id)).toEqual([]);
+  const records = await database.prisma.auditEvent.findMany({ where: { sessionId: uid }, orderBy: { at: 'asc' } });
+  const types = records.map(({ type }) => type).filter((type) => type.startsWith('session.'));
+  expect(types).toEqual(['session.started', 'session.ended']);
+  expect(await isSignedIn(client)).toBe(false);
+  expect(await givesTokens(visit, verifier, client)).toBe(false);
+  await list.close();
 });
 
 describe('S-158 a password that was right', () => {

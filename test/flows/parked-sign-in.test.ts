@@ -144,6 +144,8 @@ describe('S-143 an interaction that got another answer at another node', () => {
     const goOn = await overruled(person.id, 'abort', {});
     expect((await goOn()).get('error')).toBe('access_denied');
     expect(await sessionsOf(person.id)).toBe(0);
+    // Nor is there a session that nobody was given the cookie of.
+    expect(await database.prisma.protocolArtifact.count({ where: { kind: 'Session', accountId: person.id } })).toBe(0);
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { basic, obtainCode, post } from '../support/flow-client.ts';
 import { type Flow, startFlow } from '../support/flow-server.ts';
 
@@ -23,6 +23,36 @@ test('a client may ask for so many tokens, and is then told when to come again; 
   expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(60);
   const other = await flow.register({ metadata: { grant_types } });
   expect((await token(FORM, basic(other))).status).toBe(200);
+});
+
+describe('S-175 that a client begins to be refused is on record, once', () => {
+  /** What is on record of a client, once all that was said before is stored. */
+  async function recordedOf(clientId: string) {
+    await flow.audit.queue.tokenRefused({ clientId, error: 'last' }, {});
+    const rows = await flow.database.prisma.auditEvent.findMany({ where: { clientId, type: 'client.throttled' } });
+    return rows.map(({ details, address }) => ({ details, address }));
+  }
+  const row = { details: { limit: 'requests', retryAfter: expect.any(Number) }, address: '127.0.0.1' };
+
+  test.each([
+    [
+      'one after the other',
+      async (ask: () => Promise<unknown>) => [...Array(9)].reduce((before) => before.then(ask), ask()),
+    ],
+    ['all at once', (ask: () => Promise<unknown>) => Promise.all([...Array(40)].map(ask)).then(ask)],
+  ])('%s', async (_how, askOften) => {
+    const client = await flow.register({ metadata: { grant_types } });
+    const other = await flow.register({ metadata: { grant_types } });
+    expect((await token(FORM, basic(other))).status).toBe(200);
+    await askOften(() => token(FORM, basic(client)));
+    expect(await recordedOf(client.id)).toEqual([row]);
+    expect(await recordedOf(other.id)).toEqual([]);
+  });
+
+  test('but not that somebody who is no client of ours asks', async () => {
+    for (let round = 0; round < 10; round++) await token(FORM, basic({ id: 'nobody', secret: 'wrong' }));
+    expect(await recordedOf('nobody')).toEqual([]);
+  });
 });
 
 test('S-046 whoever does not know its secret cannot use up what a client may ask for', async () => {

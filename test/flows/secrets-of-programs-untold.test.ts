@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { generateApiKeyValue } from '../../src/api-keys/api-key-value.ts';
-import { createLogger } from '../../src/platform/logger.ts';
 import { openCommandLine } from '../cli/command-line.ts';
-import { type FakeUpstream, startFakeUpstream } from '../support/fake-upstream.ts';
+import type { FakeUpstream } from '../support/fake-upstream.ts';
 import { exchangeKey } from '../support/flow-api-key-exchange.ts';
 import { createBrowser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, post } from '../support/flow-client.ts';
@@ -13,77 +11,61 @@ import { CALLBACK } from '../support/flow-server.ts';
 import { freePort } from '../support/free-port.ts';
 import { CREDENTIALS, type MailServer, startMailServer } from '../support/mail-server.ts';
 import { leavesOutRedis, type RedisServer, startRedis, until } from '../support/redis.ts';
-import { openTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
-import { startWholeService, type WholeService } from '../support/whole-service.ts';
+import {
+  createSecretSearch,
+  randomSecret,
+  startTalkativeService,
+  type TalkativeService,
+} from '../support/secret-search.ts';
+import type { WholeService } from '../support/whole-service.ts';
 
-const random = () => randomBytes(24).toString('base64url');
-const REDIS_PASSWORD = random();
-const MAIL_PASSWORD = random();
+const REDIS_PASSWORD = randomSecret();
+const MAIL_PASSWORD = randomSecret();
+const UPSTREAM_SECRET = randomSecret();
 const KEK = randomBytes(32).toString('base64');
 
-/** By what they are. */
-const secrets = new Map<string, string>([
-  ['password at Redis', REDIS_PASSWORD],
-  ['password at the mail server', MAIL_PASSWORD],
-  ['the same as it is sent', Buffer.from(`\0${CREDENTIALS.user}\0${MAIL_PASSWORD}`).toString('base64')],
-  ['key-encryption key', KEK],
-]);
-const log: string[] = [];
+const { learn, count, toldIn } = createSecretSearch({
+  'password at Redis': REDIS_PASSWORD,
+  'password at the mail server': MAIL_PASSWORD,
+  'the same as it is sent': Buffer.from(`\0${CREDENTIALS.user}\0${MAIL_PASSWORD}`).toString('base64'),
+  'key-encryption key': KEK,
+  'secret at the upstream': UPSTREAM_SECRET,
+});
 /** Every answer but those that hand out a secret. */
 const answers: string[] = [];
 
 let redis: RedisServer | undefined;
 let mail: MailServer;
-let collector: TraceCollector;
+let talkative: TalkativeService;
 let upstream: FakeUpstream;
 let whole: WholeService;
 beforeAll(async () => {
   redis = leavesOutRedis ? undefined : await startRedis(['--requirepass', REDIS_PASSWORD]);
   // Its certificate is nobody's: what fails is told of at length.
   mail = await startMailServer({ auth: true, tls: 'implicit' });
-  collector = await openTraceCollector();
-  upstream = await startFakeUpstream();
-  const destination = new Writable({
-    write(chunk, _encoding, done) {
-      log.push(String(chunk));
-      done();
-    },
-  });
-  const { clientId, clientSecret } = upstream.discord;
-  secrets.set('secret at the upstream', clientSecret);
-  whole = await startWholeService(
-    {
-      KEYS_DIR: '',
-      KEY_ENCRYPTION_KEY: KEK,
-      // Without a server there are as many failures to tell of.
-      REDIS_URL: `redis://:${REDIS_PASSWORD}@127.0.0.1:${redis?.port ?? (await freePort())}`,
+  // Without a server there are as many failures to tell of.
+  const redisPort = redis?.port ?? (await freePort());
+  talkative = await startTalkativeService({
+    keyEncryptionKey: KEK,
+    clientSecret: UPSTREAM_SECRET,
+    variables: ({ discord }) => ({
+      REDIS_URL: `redis://:${REDIS_PASSWORD}@127.0.0.1:${redisPort}`,
       SMTP_URL: `smtps://localhost:${mail.port}`,
       SMTP_USER: CREDENTIALS.user,
       SMTP_PASSWORD: MAIL_PASSWORD,
       MAIL_FROM: 'no-reply@id.example.com',
-      DANGEROUSLY_UPSTREAMS_AT: upstream.origin,
-      DISCORD_CLIENT_ID: clientId,
-      DISCORD_CLIENT_SECRET: clientSecret,
+      DISCORD_CLIENT_ID: discord.clientId,
+      DISCORD_CLIENT_SECRET: UPSTREAM_SECRET,
       DAEMUN_KEEP_UPSTREAM_TOKENS: 'on',
-      DAEMUN_SIGN_UP: 'open',
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-    },
-    createLogger({ level: 'debug', production: true, destination }),
-  );
-  upstream.register(whole.issuer);
+    }),
+  });
+  ({ whole, upstream } = talkative);
 }, 240_000);
 afterAll(async () => {
-  await upstream.close();
-  await collector.close();
+  await talkative.close();
   await mail.close();
   await redis?.close();
 }, 60_000);
-
-function learn(what: string, value: string | null | undefined): string {
-  if (!value || value.length < 8) throw new Error(`no ${what}`);
-  secrets.set(`${what} ${secrets.size}`, value);
-  return value;
-}
 
 async function ask(method: string, path: string, key: string, body?: unknown): Promise<number> {
   const answer = await fetch(`${whole.issuer}/api/v1${path}`, {
@@ -151,7 +133,7 @@ async function signInByUpstream(): Promise<void> {
     const [, token] = /^Bearer (\S+)$/.exec(String(headers.authorization)) ?? [];
     if (token) learn('token of the upstream', token);
   }
-  expect([...secrets.keys()].filter((what) => what.startsWith('token of the upstream'))).not.toEqual([]);
+  expect(count('token of the upstream')).toBeGreaterThan(0);
   for (const { name, value } of browser.cookies)
     if (value.length >= 16) learn(`cookie ${name}`, decodeURIComponent(value));
 
@@ -197,19 +179,11 @@ test('S-037 S-175 neither API keys nor kept tokens nor what opens Redis and the 
   const places = { figures: await figures(), deliveries: await deliveries(), answers: answers.join('\n') };
   await whole.close();
 
-  expect(log.join('')).toContain('api_key.refused');
-  expect(log.join('')).toContain('code.replayed');
+  const log = talkative.log();
+  for (const type of ['api_key.refused', 'code.replayed']) expect(log).toContain(type);
   expect(places.figures).toMatch(/daemun_api_keys_refused_total\{cause="unknown"\} [1-9]/);
   expect(places.figures).toMatch(/daemun_api_keys_refused_total\{cause="checksum"\} [1-9]/);
   expect(places.figures).toMatch(/daemun_outbox_deliveries_total\{kind="mail",outcome="failed"\} [1-9]/);
-  expect(secrets.size).toBeGreaterThan(20);
-  const told: string[] = [];
-  for (const [what, value] of secrets) {
-    const forms = [value, encodeURIComponent(value), Buffer.from(value).toString('base64').replace(/=+$/, '')];
-    const searched = { ...places, log: log.join(''), traces: collector.bodies.join('\n') };
-    for (const [place, text] of Object.entries(searched)) {
-      if (forms.some((form) => text.includes(form))) told.push(`${what} in ${place}`);
-    }
-  }
-  expect(told).toEqual([]);
+  expect(count()).toBeGreaterThan(20);
+  expect(toldIn({ ...places, log, traces: talkative.collector.bodies.join('\n') })).toEqual([]);
 }, 120_000);

@@ -1,67 +1,55 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type JWK, SignJWT } from 'jose';
-import { createLogger } from '../../src/platform/logger.ts';
 import { openCommandLine } from '../cli/command-line.ts';
-import { type FakeUpstream, startFakeUpstream } from '../support/fake-upstream.ts';
+import type { FakeUpstream } from '../support/fake-upstream.ts';
 import { type Browser, createBrowser, type Visit } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, post } from '../support/flow-client.ts';
 import { leaveFor } from '../support/flow-federation.ts';
 import { CALLBACK } from '../support/flow-server.ts';
-import { openTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
-import { startWholeService, type WholeService } from '../support/whole-service.ts';
+import {
+  createSecretSearch,
+  randomSecret,
+  startTalkativeService,
+  type TalkativeService,
+} from '../support/secret-search.ts';
+import type { WholeService } from '../support/whole-service.ts';
 
-const random = () => randomBytes(24).toString('base64url');
-const PASSWORD = `right ${random()}`;
-const WRONG_PASSWORD = `wrong ${random()}`;
-const METRICS_TOKEN = random();
-const COLLECTOR_KEY = random();
-const UPSTREAM_SECRET = random();
+const PASSWORD = `right ${randomSecret()}`;
+const WRONG_PASSWORD = `wrong ${randomSecret()}`;
+const METRICS_TOKEN = randomSecret();
+const COLLECTOR_KEY = randomSecret();
+const UPSTREAM_SECRET = randomSecret();
 const KEK = randomBytes(32).toString('base64');
 
-/** By what they are. */
-const secrets = new Map<string, string>([
-  ['password', PASSWORD],
-  ['wrong password', WRONG_PASSWORD],
-  ['metrics token', METRICS_TOKEN],
-  ['key of the collector', COLLECTOR_KEY],
-  ['key-encryption key', KEK],
-  ['secret at the upstream', UPSTREAM_SECRET],
-]);
-const log: string[] = [];
+const { learn, count, toldIn } = createSecretSearch({
+  password: PASSWORD,
+  'wrong password': WRONG_PASSWORD,
+  'metrics token': METRICS_TOKEN,
+  'key of the collector': COLLECTOR_KEY,
+  'key-encryption key': KEK,
+  'secret at the upstream': UPSTREAM_SECRET,
+});
 /** Everything answered with an error, headers included. */
 const refusals: string[] = [];
 
-let collector: TraceCollector;
+let talkative: TalkativeService;
 let upstream: FakeUpstream;
 let whole: WholeService;
 const fetchPlainly = globalThis.fetch;
 beforeAll(async () => {
-  collector = await openTraceCollector();
-  upstream = await startFakeUpstream({ clientSecret: UPSTREAM_SECRET });
-  const destination = new Writable({
-    write(chunk, _encoding, done) {
-      log.push(String(chunk));
-      done();
-    },
-  });
-  whole = await startWholeService(
-    {
-      KEYS_DIR: '',
-      KEY_ENCRYPTION_KEY: KEK,
+  talkative = await startTalkativeService({
+    keyEncryptionKey: KEK,
+    clientSecret: UPSTREAM_SECRET,
+    variables: ({ google }) => ({
       DAEMUN_BCRYPT_COST: '4',
-      DAEMUN_SIGN_UP: 'open',
-      DANGEROUSLY_UPSTREAMS_AT: upstream.origin,
-      GOOGLE_CLIENT_ID: upstream.google.clientId,
+      GOOGLE_CLIENT_ID: google.clientId,
       GOOGLE_CLIENT_SECRET: UPSTREAM_SECRET,
       DAEMUN_METRICS_TOKEN: METRICS_TOKEN,
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_HEADERS: `api-key=${COLLECTOR_KEY}`,
-    },
-    createLogger({ level: 'debug', production: true, destination }),
-  );
-  upstream.register(whole.issuer);
+    }),
+  });
+  ({ whole, upstream } = talkative);
   globalThis.fetch = async (...asked) => {
     const answer = await fetchPlainly(...asked);
     if (!String(asked[0] instanceof Request ? asked[0].url : asked[0]).startsWith(whole.issuer)) return answer;
@@ -73,15 +61,8 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(async () => {
   globalThis.fetch = fetchPlainly;
-  await upstream.close();
-  await collector.close();
+  await talkative.close();
 }, 60_000);
-
-function learn(what: string, value: string | null | undefined): string {
-  if (!value || value.length < 8) throw new Error(`no ${what}`);
-  secrets.set(`${what} ${secrets.size}`, value);
-  return value;
-}
 
 function learnCookies({ cookies }: Browser): void {
   for (const { name, value } of cookies) if (value.length >= 16) learn(`cookie ${name}`, decodeURIComponent(value));
@@ -128,7 +109,7 @@ async function signInByUpstream(request: URL): Promise<void> {
   const { body } = upstream.google.requests.find(({ url }) => url.includes('token'))!;
   learn('upstream code_verifier', new URLSearchParams(body).get('code_verifier'));
   expect((await browser.open(back.href)).response?.status).toBeGreaterThanOrEqual(400);
-  back.searchParams.set('state', learn('made-up state', random()));
+  back.searchParams.set('state', learn('made-up state', randomSecret()));
   expect((await browser.open(back.href)).response?.status).toBeGreaterThanOrEqual(400);
   learnCookies(browser);
 }
@@ -206,7 +187,7 @@ test('S-037 S-175 a full run tells none of its secrets: not in the log, in figur
   const client = { id: created.id as string, secret: learn('secret of the client', secret) };
   const authorization = basic(client);
   learn('Authorization', authorization.authorization!.slice('Basic '.length));
-  const wrong = basic({ id: client.id, secret: learn('wrong secret', random()) });
+  const wrong = basic({ id: client.id, secret: learn('wrong secret', randomSecret()) });
   learn('wrong Authorization', wrong.authorization!.slice('Basic '.length));
 
   // A sign-in by the pages, with a wrong password first.
@@ -228,14 +209,14 @@ test('S-037 S-175 a full run tells none of its secrets: not in the log, in figur
   const token = (form: Record<string, string>, headers: Record<string, string> = authorization) =>
     post(`${issuer}/token`, form, headers);
   const redeem = { grant_type: 'authorization_code', code, redirect_uri: CALLBACK };
-  expect((await token({ ...redeem, code_verifier: random().padEnd(43, 'x') })).status).toBe(400);
+  expect((await token({ ...redeem, code_verifier: randomSecret().padEnd(43, 'x') })).status).toBe(400);
   const first = await token({ ...redeem, code_verifier: verifier });
   expect(first.status).toBe(200);
   for (const name of ['access_token', 'refresh_token', 'id_token']) learn(name, first.json[name]);
   const refresh = { grant_type: 'refresh_token', refresh_token: first.json.refresh_token };
   const second = await token(refresh);
   for (const name of ['access_token', 'id_token']) learn(name, second.json[name]);
-  expect((await token({ ...refresh, refresh_token: learn('made-up token', random()) })).status).toBe(400);
+  expect((await token({ ...refresh, refresh_token: learn('made-up token', randomSecret()) })).status).toBe(400);
   expect((await token({ grant_type: 'client_credentials' }, wrong)).status).toBe(401);
   const machine = await token({ grant_type: 'client_credentials' });
   learn('token of the machine', machine.json.access_token);
@@ -306,9 +287,8 @@ test('S-037 S-175 a full run tells none of its secrets: not in the log, in figur
   await whole.close();
 
   // All of them are there to be searched.
-  expect(log.join('')).toContain('sign_in.failed');
-  expect(log.join('')).toContain('verification.failed');
-  expect(log.join('')).toContain('permission.refused');
+  const log = talkative.log();
+  for (const type of ['sign_in.failed', 'verification.failed', 'permission.refused']) expect(log).toContain(type);
   expect(figures).toContain('daemun_sign_ins_total{outcome="failed",method="password",reason="wrong_password"} 1');
   expect(figures).toMatch(/daemun_verifications_failed_total\{proof="access_token",cause="unknown"\} [1-9]/);
   expect(figures).toMatch(/daemun_verifications_failed_total\{proof="dpop_proof",cause="claims"\} 1/);
@@ -318,22 +298,17 @@ test('S-037 S-175 a full run tells none of its secrets: not in the log, in figur
   expect(figures).toMatch(/daemun_upstream_answers_total\{provider="google"\} 1/);
   expect(figures).toMatch(/daemun_key_events_total\{kind="signing_key.activated"\} [1-9]/);
   expect(figures).toMatch(/daemun_permissions_refused_total\{status="401",route="token"\} [1-9]/);
-  expect(collector.spans().length).toBeGreaterThan(100);
+  expect(talkative.collector.spans().length).toBeGreaterThan(100);
   expect(refusals.length).toBeGreaterThan(12);
-  expect(secrets.size).toBeGreaterThan(55);
+  expect(count()).toBeGreaterThan(55);
 
-  const places = { log: log.join(''), figures, traces: collector.bodies.join('\n'), errors: refusals.join('\n') };
-  const told: string[] = [];
-  for (const [what, value] of secrets) {
-    const forms = [value, encodeURIComponent(value), Buffer.from(value).toString('base64').replace(/=+$/, '')];
-    for (const [place, text] of Object.entries(places)) {
-      // A page that is shown again gives back its own form, and cookies are set by errors too.
-      if (place === 'errors' && /^(?:csrf|cookie)/.test(what)) continue;
-      // So does its own address, which its links to other languages lead back to.
-      const isOfAddress = place === 'errors' && /^(?:link|tampered)/.test(what);
-      const searched = isOfAddress ? text.replaceAll(/href="[^"]*"/g, '') : text;
-      if (forms.some((form) => searched.includes(form))) told.push(`${what} in ${place}`);
-    }
-  }
+  const traces = talkative.collector.bodies.join('\n');
+  const told = toldIn({ log, figures, traces, errors: refusals.join('\n') }, (place, text, what) => {
+    if (place !== 'errors') return text;
+    // A page that is shown again gives back its own form, and cookies are set by errors too.
+    if (/^(?:csrf|cookie)/.test(what)) return undefined;
+    // So does its own address, which its links to other languages lead back to.
+    return /^(?:link|tampered)/.test(what) ? text.replaceAll(/href="[^"]*"/g, '') : text;
+  });
   expect(told).toEqual([]);
 }, 120_000);

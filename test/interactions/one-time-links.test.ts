@@ -50,7 +50,7 @@ describe('setup', () => {
       const { status, html } = await createBrowser(service.issuer).get(path);
       expect(status).toBe(410);
       expect(html).toContain('This link no longer works');
-      expect(html).toContain('Restart the service');
+      expect(html).toContain('daemun users setup-link');
     }
   });
 

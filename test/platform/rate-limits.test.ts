@@ -54,7 +54,7 @@ test('looking costs nothing and leaves nothing behind', async () => {
   for (let round = 0; round < 100; round++) expect(await limiter.peek(`key-${round}`)).toEqual({ allowed: true });
   expect(jest.getTimerCount()).toBe(0);
   await limiter.take('a');
-  expect(await limiter.peek('a')).toEqual({ allowed: false, retryAfter: 60, isFirst: false });
+  expect(await limiter.peek('a')).toEqual({ allowed: false, retryAfter: 60, isFirst: true });
   jest.advanceTimersByTime(60_000);
   expect(await limiter.peek('a')).toEqual({ allowed: true });
 });
@@ -101,6 +101,7 @@ describe('with a count that all nodes share', () => {
     const limiter = createRateLimiter({ points: 10, seconds: 60, share });
     expect(await limiter.take('a')).toEqual({ allowed: true });
     await settle();
+    expect(limiter.peek('a')).toEqual({ allowed: false, retryAfter: 5, isFirst: true });
     expect(limiter.peek('a')).toEqual({ allowed: false, retryAfter: 5, isFirst: false });
     expect(await limiter.take('a')).toEqual({ allowed: false, retryAfter: 5, isFirst: true });
     expect(await limiter.take('b')).toEqual({ allowed: true });

@@ -6,23 +6,22 @@ import { runService } from '../../src/platform/run-service.ts';
 const [behaviour, port = '0', portVariable] = process.argv.slice(2);
 await runService({
   shutdownTimeout: 500,
-  production: behaviour === 'in production',
+  production: behaviour?.endsWith('in production') ?? false,
   async create() {
-    if (behaviour === 'refuses') throw new OperatorError('Set ISSUER.', new Error('hidden'));
+    if (behaviour?.startsWith('refuses')) throw new OperatorError('Set ISSUER.', new Error('hidden'));
     if (behaviour === 'starts slowly') {
       process.stdout.write('starting\n');
       await new Promise(() => setInterval(() => {}, 1000));
     }
     if (behaviour === 'is told off') throw new Error('no\u001b[2J\nDaemun is ready at http://evil');
-    if (behaviour === 'breaks') throw new TypeError('x is not a function', { cause: new Error('deeper') });
+    if (behaviour?.startsWith('breaks')) throw new TypeError('x is not a function', { cause: new Error('deeper') });
     const server = createHttpServer((_request, response) => response.end('ok'));
     return {
-      ...(behaviour !== 'plain' && {
-        setupLink: 'http://localhost/setup/token',
-        mailboxUrl: 'http://localhost/mailbox',
-      }),
+      ...(behaviour === '' && { setupLink: 'http://localhost/setup/token' }),
+      ...(behaviour === 'in production' && { setupCommand: 'daemun users setup-link' }),
+      ...(behaviour !== 'plain' && { mailboxUrl: 'http://localhost/mailbox' }),
       async listen() {
-        if (behaviour === 'has a defect') {
+        if (behaviour?.startsWith('has a defect')) {
           const defect = new TypeError('x is not a function', { cause: new Error('deeper') });
           setTimeout(
             () => void Promise.reject(Object.assign(defect, { detail: 'Failing row contains (secret).' })),
@@ -38,7 +37,7 @@ await runService({
       },
       async close() {
         if (behaviour === 'hangs') await new Promise(() => setInterval(() => {}, 1000));
-        if (behaviour === 'fails to close') throw new Error('stuck');
+        if (behaviour?.startsWith('fails to close')) throw new Error('stuck');
         await server.close();
         process.stdout.write('closed\n');
       },

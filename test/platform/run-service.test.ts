@@ -49,13 +49,60 @@ test('in production says the same in JSON lines as the log has them, each value 
   const lines = out.trimEnd().split('\n');
   expect([code, error, lines.pop()]).toEqual([0, '', 'closed']);
   const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
-  const setupLink = 'http://localhost/setup/token';
   const mailboxUrl = 'http://localhost/mailbox';
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     { level: 'info', time, url: await url, msg: `Daemun is ready at ${await url}` },
-    { level: 'info', time, setupLink, msg: `Set up the first administrator (the link works once): ${setupLink}` },
+    {
+      level: 'info',
+      time,
+      msg: 'There is no administrator yet. For a link that makes one: daemun users setup-link',
+    },
     { level: 'info', time, mailboxUrl, msg: `Mail is kept at ${mailboxUrl}` },
   ]);
+});
+
+describe('in production an end that is a failure is one JSON line of level "fatal", and 1:', () => {
+  const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  async function fatal(behaviour: string, until = async (_: ReturnType<typeof run>) => {}, ...more: string[]) {
+    const running = run(`${behaviour} in production`, ...more);
+    await until(running);
+    const { code, error } = await running.ended;
+    const lines = error.trimEnd().split('\n');
+    expect([code, lines.length]).toEqual([1, 1]);
+    return JSON.parse(lines[0]!);
+  }
+
+  test('a start that is refused, with what to do', async () => {
+    expect(await fatal('refuses')).toEqual({ level: 'fatal', time, msg: 'Set ISSUER.' });
+  });
+
+  test('a port that is taken', async () => {
+    const first = run('plain');
+    const { port } = new URL(await first.url);
+    const msg = `Port ${port} on 127.0.0.1 is in use by another process. Stop it, or set PORT.`;
+    expect(await fatal('', undefined, port)).toEqual({ level: 'fatal', time, msg });
+    first.child.kill('SIGTERM');
+    await first.ended;
+  });
+
+  const defect = {
+    name: 'TypeError',
+    message: 'x is not a function',
+    stack: expect.stringContaining('\n    at '),
+    cause: { name: 'Error', message: 'deeper', stack: expect.any(String) },
+  };
+  test.each(['breaks', 'has a defect'])('S-037 a defect, without what it carries: %s', async (behaviour) => {
+    const msg = 'A defect ended the service: x is not a function';
+    expect(await fatal(behaviour)).toEqual({ level: 'fatal', time, error: defect, msg });
+  });
+
+  test('a stop that fails', async () => {
+    const told = await fatal('fails to close', async ({ url, child }) => {
+      await url;
+      child.kill('SIGTERM');
+    });
+    expect(told).toMatchObject({ level: 'fatal', error: { message: 'stuck' } });
+  });
 });
 
 test('once there is an administrator, and in production, only the address is printed', async () => {

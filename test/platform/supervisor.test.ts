@@ -155,15 +155,15 @@ test('a successor that never gets ready is killed after a while, the old ones st
   const old = workers();
   writeFileSync(GENERATION, 'stuck');
   child.kill('SIGHUP');
-  await until('it is given up', async () => error().includes('a new worker did not start (SIGKILL)'));
-  expect(error()).toMatch(/^Error: worker \d+ was not ready within 6 s and is killed\.$/m);
+  await until('it is given up', async () => error().includes('A new worker did not start (SIGKILL)'));
+  expect(error()).toMatch(/^Warning: Worker \d+ was not ready within 6 s and is killed\.$/m);
   expect(workers().toSorted()).toEqual(old.toSorted());
   expect((await ask()).generation).toBe('first');
   writeFileSync(GENERATION, 'second');
   // A busy machine may need several tries.
   let givenUp = 0;
   await until('all have the latest', async () => {
-    const now = error().split('a new worker did not start').length;
+    const now = error().split('A new worker did not start').length;
     if (now > givenUp) child.kill('SIGHUP');
     givenUp = now;
     const answers = [await ask(), await ask(), await ask(), await ask()];

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { explainFailure } from '../../src/platform/run-service.ts';
+import { explainFailure } from '../../src/platform/explain-failure.ts';
 import { SecretText } from '../../src/platform/secret-text.ts';
 import { createKeyEncryption, rowIdentity } from '../../src/signing-keys/envelope.ts';
 import { loadKeyEncryption } from '../../src/signing-keys/key-encryption.ts';

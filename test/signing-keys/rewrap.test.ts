@@ -40,7 +40,25 @@ beforeAll(async () => {
 afterAll(() => database.close());
 beforeEach(async () => {
   await database.pool.query('TRUNCATE signing_keys, server_secrets, key_set_nodes, kept_elsewhere');
+  await forgetRecords();
 });
+
+let newest = '';
+
+/** Records are for ever: those before this do not count. */
+async function forgetRecords(): Promise<void> {
+  const { rows } = await database.pool.query<{ id: string }>('SELECT id FROM audit_events ORDER BY id DESC LIMIT 1');
+  newest = rows[0]?.id ?? '00000000-0000-0000-0000-000000000000';
+}
+
+async function recorded() {
+  type Row = { actor: string; details: { kekId: string; rows: Record<string, number> } };
+  const { rows } = await database.pool.query<Row>(
+    `SELECT actor, details FROM audit_events WHERE type = 'keys.rewrapped' AND id > $1 ORDER BY id`,
+    [newest],
+  );
+  return rows;
+}
 
 const on = (where: Pick<Database, 'pool'>, keyEncryption = between, batch = 3) => {
   return createRewrap({ database: where, keyEncryption, audit, tables: [elsewhere], batch });
@@ -131,18 +149,33 @@ test('everything is under the first key afterwards, the older one is not needed 
   await expectAllToOpen(after);
   expect((await rowsOf('signing_keys')).map(({ ciphertext }) => ciphertext)).toEqual(ciphertexts);
 
-  const { rows: events } = await database.pool.query(
-    `SELECT actor, details FROM audit_events WHERE type = 'keys.rewrapped' ORDER BY at DESC LIMIT 1`,
+  // Seven rows of each, by three.
+  const portions = Object.keys(rows).flatMap((table) => [3, 3, 1].map((count) => ({ [table]: count })));
+  expect(await recorded()).toEqual(portions.map((rows) => ({ actor: 'cli', details: { kekId: after.kekId, rows } })));
+});
+
+test('S-175 what is changed is recorded by the statement that changes it, and is not changed where it cannot be', async () => {
+  await fill();
+  await database.pool.query(
+    `ALTER TABLE audit_events ADD CONSTRAINT none_of_this CHECK (NOT coalesce(details -> 'rows' ? 'server_secrets', false)) NOT VALID`,
   );
-  expect(events).toEqual([{ actor: 'cli', details: { kekId: after.kekId, rows } }]);
+  await expect(rewrap()).rejects.toMatchObject({ code: '23514' });
+  await database.pool.query('ALTER TABLE audit_events DROP CONSTRAINT none_of_this');
+  expect((await rowsOf('signing_keys')).every(({ kekId }) => kekId === after.kekId)).toBe(true);
+  expect((await rowsOf('server_secrets')).every(({ kekId }) => kekId === before.kekId)).toBe(true);
+  expect((await recorded()).map(({ details }) => details.rows)).toEqual(
+    [3, 3, 1].map((signing_keys) => ({ signing_keys })),
+  );
 });
 
 test('a second time there is nothing to do', async () => {
   await fill();
   await rewrap();
   const first = await rowsOf('server_secrets');
+  const told = (await recorded()).length;
   expect(await rewrap()).toMatchObject({ rows: { signing_keys: 0, server_secrets: 0, kept_elsewhere: 0 } });
   expect(await rowsOf('server_secrets')).toEqual(first);
+  expect(await recorded()).toHaveLength(told);
 });
 
 test('what is erased, and what is under the first key already, stays as it is', async () => {
@@ -157,12 +190,15 @@ test('two nodes at once do the work once, and each row opens', async () => {
   const outcomes = await Promise.all([on(database)(BY), on(second)(BY), on(database)(BY), on(second)(BY)]);
   const changed = outcomes.map((outcome) => (outcome.kind === 'done' ? outcome.rows.server_secrets! : Number.NaN));
   expect(changed.reduce((sum, count) => sum + count)).toBe(7);
+  const told = (await recorded()).map(({ details }) => details.rows.server_secrets ?? 0);
+  expect(told.reduce((sum, count) => sum + count)).toBe(7);
   await expectAllToOpen(after);
 });
 
 test('killed after any number of statements, everything opens with both keys, and the next run goes on from there', async () => {
-  for (let statements = 1; ; statements += 5) {
+  for (let statements = 1; ; statements += 2) {
     await database.pool.query('TRUNCATE signing_keys, server_secrets, kept_elsewhere');
+    await forgetRecords();
     await fill();
     let left = statements;
     const dying = {
@@ -175,6 +211,8 @@ test('killed after any number of statements, everything opens with both keys, an
     await expectAllToOpen(between);
     expect(await rewrap()).toMatchObject({ kind: 'done', damaged: [] });
     await expectAllToOpen(after);
+    const told = (await recorded()).flatMap(({ details }) => Object.values(details.rows));
+    expect(told.reduce((sum, count) => sum + count)).toBe(21);
     if (outcome !== 'killed') break;
   }
 }, 60_000);

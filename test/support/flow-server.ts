@@ -170,9 +170,9 @@ export async function startFlow(options: FlowOptions = {}): Promise<Flow> {
         noted.touched.push(uid);
         sessions.touch(uid);
       },
-      async markEnded(uid, context) {
+      prepareEnd(uid, context) {
         noted.ended.push(uid);
-        await sessions.markEnded(uid, context);
+        return sessions.prepareEnd(uid, context);
       },
       providerOf(uid) {
         noted.asked.push(uid);

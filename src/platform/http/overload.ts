@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { type BoundedLog, createBoundedLog } from '../bounded-log.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
-import { answerBusy, answerTooSlow } from './busy-answer.ts';
+import { type BusyWords, createBusyAnswers } from './busy-answer.ts';
 
 export interface OverloadOptions {
   /** Requests in progress at once. */
@@ -13,12 +13,16 @@ export interface OverloadOptions {
   isSpared(path: string): boolean;
   /** Whose callers read JSON. By path. */
   isForPrograms(path: string): boolean;
+  /** Whose callers may be people. Others are shown no page, whatever they say they accept. By path. */
+  hasPages(path: string): boolean;
   /** Whether the database is known not to answer, so that waiting for it would be in vain. */
   isDatabaseAway?(): boolean;
   /** A request has been in progress for longer than is usual. */
   onSlow?(): void;
   /** Every request that was taken, once it ended. */
   onEnd?(req: IncomingMessage, res: ServerResponse): void;
+  /** What browsers are told. */
+  words: BusyWords;
   metrics: Metrics;
   logger: Pick<Logger, 'warn'>;
   /** Milliseconds for a whole request. */
@@ -46,8 +50,10 @@ const ALWAYS_TAKEN = 16;
  * the event loop comes, twice in a row, which tells of work that lasts. The second is measured only while there is something to do.
  */
 export function shedOverload(options: OverloadOptions, listener: RequestListener): RequestListener {
-  const { isSpared, isForPrograms, isDatabaseAway = () => false, onSlow, onEnd, metrics, logger } = options;
+  const { isSpared, isForPrograms, hasPages, isDatabaseAway = () => false, onSlow, onEnd, metrics, logger } = options;
   const { deadline = DEADLINE } = options;
+  const answers = createBusyAnswers(options.words);
+  const whoseIs = (path: string) => ({ isProgram: isForPrograms(path), hasPages: hasPages(path) });
   const mayLog: BoundedLog = createBoundedLog({ lines: 1, period: 10_000 });
   const inProgress = new Map<ServerResponse, { req: IncomingMessage; since: number; isArriving: boolean }>();
   /** Whose body is still on its way: who sends slowly takes nobody's place. */
@@ -78,7 +84,7 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
     count({ reason });
     const leftOut = mayLog(reason);
     if (leftOut !== undefined) logger.warn({ reason, inProgress: inProgress.size, leftOut }, 'requests are shed');
-    answerBusy(req, res, { isProgram: isForPrograms(path) });
+    answers.busy(req, res, whoseIs(path));
   }
 
   /** Those who came first are first in the map. */
@@ -92,7 +98,7 @@ export function shedOverload(options: OverloadOptions, listener: RequestListener
     for (const [res, { req, since, isArriving }] of inProgress) {
       if (now - since < deadline) break;
       if (isArriving) {
-        if (!res.headersSent && !wasAway) answerTooSlow(res);
+        if (!res.headersSent && !wasAway) answers.tooSlow(req, res, whoseIs(pathOf(req)));
         continue;
       }
       inProgress.delete(res);

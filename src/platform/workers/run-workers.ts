@@ -1,8 +1,7 @@
 import { METRICS_PORT, metricsListener } from '../http/metrics-server.ts';
 import { createHttpServer } from '../http/server.ts';
-import { logLine } from '../log-line.ts';
-import { explainFailure } from '../run-service.ts';
 import type { SecretText } from '../secret-text.ts';
+import { createVoice } from '../voice.ts';
 import { createMetricsOfWorkers } from './metrics-of-workers.ts';
 import { createSupervisor, type Supervisor } from './supervisor.ts';
 
@@ -27,8 +26,8 @@ export interface RunWorkersOptions {
  */
 export async function runWorkers({ metrics, production = false, ...options }: RunWorkersOptions): Promise<void> {
   const print = (text: string) => void process.stderr.write(`${text}\n`);
-  const warn = (text: string) => print(production ? logLine('warn', text) : text);
-  const supervisor = createSupervisor({ ...options, warn });
+  const voice = createVoice(production);
+  const supervisor = createSupervisor({ ...options, warn: (text) => print(voice.warn(text)) });
   let isStopping = false;
   // Before the first worker starts: nobody else would end it.
   const stop = () => {
@@ -49,7 +48,7 @@ export async function runWorkers({ metrics, production = false, ...options }: Ru
     await supervisor.hopeless;
   } catch (error) {
     if (isStopping) return;
-    print(explainFailure(error));
+    print(voice.fail(error));
     isStopping = true;
     await supervisor.stop();
     process.exit(1);

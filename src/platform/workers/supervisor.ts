@@ -85,7 +85,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   function launchSoon(): RunningWorker {
     const worker = launch();
     const impatience = setTimeout(() => {
-      warn(`Error: worker ${worker.pid} was not ready within ${startPatience / 1000} s and is killed.`);
+      warn(`Worker ${worker.pid} was not ready within ${startPatience / 1000} s and is killed.`);
       worker.kill();
     }, startPatience);
     const calm = () => clearTimeout(impatience);
@@ -131,7 +131,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       await successor.ready;
     } catch (error) {
       if (!isStopping()) {
-        warn(`Error: a new worker did not start (${(error as Error).message}): the old ones are left as they are.`);
+        warn(`A new worker did not start (${(error as Error).message}): the old ones are left as they are.`);
       }
       return false;
     } finally {

@@ -4,6 +4,7 @@ import * as oidc from 'openid-client';
 import type pg from 'pg';
 import { createAccountFinder } from '../../../src/accounts/accounts.store.ts';
 import { createArtifactStore } from '../../../src/provider/adapter.ts';
+import { createEndingForDisabledClients } from '../../../src/provider/disabled-clients.ts';
 import { createPerson, PASSWORD, startNode } from '../../accounts/node.ts';
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { basic, connect, post, signIn } from '../../support/flow-client.ts';
@@ -66,7 +67,6 @@ async function useEverything(): Promise<void> {
   await node.sessions.list(person.id);
   await node.sessions.providerOf(uid);
   node.sessions.touch(uid);
-  await node.sessions.markEnded(uid);
   await createAccountFinder(database.pool).find(person.id);
   await node.close();
 
@@ -99,6 +99,7 @@ async function useEverything(): Promise<void> {
   await store.adapterFor('AccessToken').revokeByGrantId('grant');
   await store.adapterFor('AccessToken').destroy('token');
   await store.deleteExpired();
+  await createEndingForDisabledClients(flow)(new AbortController().signal);
 }
 
 async function fill(pool: pg.Pool): Promise<void> {
@@ -187,9 +188,10 @@ test('no prepared statement reads a whole table that grows', async () => {
       'artifacts.find',
       'artifacts.save-record',
       'artifacts.consume-save-record',
-      'artifacts.end-grants',
+      'artifacts.end-all',
       'artifacts.delete-expired',
       'audit.insert',
+      'clients.disabled_with_access',
       'clients.find',
       'consents.find',
       'sessions.start',

@@ -5,6 +5,14 @@ import { afterEach, expect, test } from '@jest/globals';
 import { type OverloadOptions, shedOverload } from '../../../src/platform/http/overload.ts';
 import { createMetrics } from '../../../src/platform/metrics.ts';
 
+const WORDS = {
+  busy: [
+    { locale: 'en', title: 'Soon', text: 'There are many.' },
+    { locale: 'ko', title: '잠시만요', text: '요청이 많아요.' },
+  ],
+  tooSlow: [{ locale: 'en', title: 'Late', text: 'You were slow.' }],
+};
+
 let server: Server;
 let port: number;
 let text: () => Promise<string>;
@@ -20,6 +28,8 @@ async function serve(options: Partial<OverloadOptions>, listener: Parameters<typ
       delay: 60_000,
       isSpared: (path) => path === '/jwks',
       isForPrograms: (path) => path === '/token',
+      hasPages: (path) => path !== '/api',
+      words: WORDS,
       metrics,
       logger: { warn: (...line: unknown[]) => void lines.push(line) } as never,
       ...options,
@@ -72,11 +82,20 @@ test('what there is no room for is refused at once and in the form of its place;
   expect(Number(program.headers['retry-after'])).toBeGreaterThan(0);
   expect(program.headers['cache-control']).toBe('no-store');
   const page = await ask('/', { accept: 'text/html,*/*' });
-  expect([page.status, page.headers['content-type']]).toEqual([503, 'text/plain; charset=utf-8']);
+  expect([page.status, page.headers['content-type']]).toEqual([503, 'text/html; charset=utf-8']);
+  expect(page.headers['content-security-policy']).toMatch(/^default-src 'none'/);
+  expect(page.body).toMatch(/<html lang="en">[\s\S]*<title>Soon<\/title>[\s\S]*<p>There are many\.<\/p>/);
+  const korean = await ask('/', { accept: 'text/html,*/*', 'accept-language': 'ko-KR,ko;q=0.9,en;q=0.8' });
+  expect([korean.status, korean.headers['content-language']]).toEqual([503, 'ko']);
+  expect(korean.body).toMatch(/<html lang="ko">[\s\S]*<h1>잠시만요<\/h1>\n<p>요청이 많아요\.<\/p>/);
+  expect(Number(korean.headers['content-length'])).toBe(Buffer.byteLength(korean.body));
+  // Whatever they say they accept: Java's own client says HTML first.
+  const api = await ask('/api', { accept: 'text/html, image/gif, */*; q=.2' });
+  expect([api.status, api.headers['content-type']]).toEqual([503, 'application/problem+json']);
   const other = await ask('/');
   expect([other.status, JSON.parse(other.body).code]).toEqual([503, 'unavailable']);
   expect((await ask('/jwks')).status).toBe(200);
-  expect(await text()).toContain('daemun_requests_shed_total{reason="requests"} 3');
+  expect(await text()).toContain('daemun_requests_shed_total{reason="requests"} 5');
   expect(await text()).toContain('daemun_requests_in_progress 20');
   // A flood of them is one line.
   expect(lines).toHaveLength(1);
@@ -131,6 +150,18 @@ test('who never ends its body is told so, which is nobody’s overload', async (
   expect(await text()).toContain('daemun_requests_shed_total{reason="deadline"} 0');
   expect(lines).toEqual([]);
   expect(await text()).toContain('daemun_requests_in_progress 0');
+});
+
+test('a browser that never ends its body is told so by a page', async () => {
+  await serve({ deadline: 1_000 }, (req) => void req.resume());
+  const socket = connect(port, '127.0.0.1');
+  socket.write('POST /form HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\nContent-Length: 10\r\n\r\n12345');
+  let answer = '';
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    answer += chunk;
+  });
+  await once(socket, 'close');
+  expect(answer).toMatch(/^HTTP\/1.1 408 [\s\S]*\r\nConnection: close\r\n[\s\S]*<h1>Late<\/h1>/i);
 });
 
 test('bodies on their way are many, and not without end: each of them is kept', async () => {
