@@ -53,8 +53,12 @@ export function startPlaced(rows: string, condition: string): string {
  * Answers the places of those that had not ended before, and whose they were.
  */
 export function endPlaced(asked: string): string {
-  return `UPDATE user_sessions SET ended_at = now() FROM ${asked} AS asked (asked_uid, place)
-    WHERE length(asked_uid) > 0 AND uid = asked_uid AND ended_at IS NULL
+  return `UPDATE user_sessions SET ended_at = now()
+    FROM (
+      SELECT listed.uid, place FROM ${asked} AS asked (asked_uid, place) JOIN user_sessions listed ON listed.uid = asked_uid
+      WHERE length(asked_uid) > 0 AND listed.ended_at IS NULL
+      ORDER BY listed.uid FOR NO KEY UPDATE OF listed) AS live
+    WHERE user_sessions.uid = live.uid
     RETURNING place, user_id::text AS user_id`;
 }
 

@@ -10,8 +10,9 @@ import { prepared } from './artifact-statement.ts';
  * person and the client that the ended row names. So of many who end the same at once one is recorded, and a crash leaves both or
  * neither. S-175
  *
- * First sessions, then grants, whose tombstones alone make everything under them unusable, then the rows under them: each step waits
- * for the one before by reading from it, so that rows are locked in the order of `revocation.ts`.
+ * First sessions, then grants, whose tombstones alone make everything under them unusable, then tokens and the rows under grants: each
+ * step waits for the one before by reading from it, so that rows are locked in the order of `revocation.ts`. Tokens are locked together
+ * with what is under grants: a client that gives back two tokens of one grant at once would wait for itself otherwise.
  * NOTE the length checks tell the planner to expect one row, as in `artifact-write-statement.ts`.
  */
 const END = `
@@ -38,18 +39,23 @@ const END = `
     ) AS live
     WHERE a.id = live.id
     RETURNING live.place, a.account_id AS user_id, a.client_id),
+  ending AS (
+    SELECT a.id FROM (
+      SELECT e.id FROM unnest($5::bytea[]) AS e(id) WHERE octet_length(e.id) = 32
+      UNION
+      SELECT m.id FROM unnest($7::bytea[], $8::text[]) AS e(grant_id, kind)
+        JOIN protocol_artifacts m ON m.grant_id = e.grant_id AND (e.kind IS NULL OR m.kind = e.kind)
+      WHERE octet_length(e.grant_id) = 32) AS due
+    JOIN protocol_artifacts a ON a.id = due.id
+    WHERE (SELECT count(*) FROM ended_grants) >= 0
+    ORDER BY a.id FOR UPDATE OF a),
   ended_tokens AS (
     DELETE FROM protocol_artifacts a USING unnest($5::bytea[], $6::int4[]) AS e(id, place)
     WHERE octet_length(e.id) = 32 AND a.id = e.id AND a.revoked_at IS NULL
-      AND (SELECT count(*) FROM ended_grants) >= 0
+      AND (SELECT count(*) FROM ending) >= 0
     RETURNING e.place, a.client_id),
   emptied AS (
-    DELETE FROM protocol_artifacts WHERE id IN (
-      SELECT a.id FROM unnest($7::bytea[], $8::text[]) AS e(grant_id, kind)
-      JOIN protocol_artifacts a ON a.grant_id = e.grant_id AND (e.kind IS NULL OR a.kind = e.kind)
-      WHERE octet_length(e.grant_id) = 32 AND a.id <> ALL ($5::bytea[])
-        AND (SELECT count(*) FROM ended_tokens) >= 0
-      ORDER BY a.id FOR UPDATE OF a)),
+    DELETE FROM protocol_artifacts WHERE id IN (SELECT id FROM ending) AND id <> ALL ($5::bytea[])),
   ended AS (
     SELECT place, max(user_id) AS user_id, NULL AS client_id FROM (
       SELECT place, user_id FROM left_list

@@ -102,11 +102,13 @@ const isReplacing = (lanes: readonly Lane[]) => lanes.includes('end') && lanes.i
 
 /**
  * A session that ended does not live on under another id. The entry in its person's list tells, since whoever ends a session ends that
- * first: locked, so that who ends it either is waited for or waits, and sees the new id then. S-159
+ * first: locked, so that who ends it either is waited for or waits, and sees the new id then. Not shared: of two who sign in to one
+ * session each would wait until the other lets go of the entry. S-159
  */
 const OVER = `lasting AS (
     SELECT uid FROM user_sessions
-    WHERE uid IN (SELECT uid FROM due WHERE kind = 'Session') AND ended_at IS NULL FOR SHARE),
+    WHERE uid IN (SELECT uid FROM due WHERE kind = 'Session') AND ended_at IS NULL
+    ORDER BY uid FOR NO KEY UPDATE),
   over AS (
     SELECT place FROM due JOIN user_sessions u ON u.uid = due.uid
     WHERE due.kind = 'Session' AND due.uid NOT IN (SELECT uid FROM lasting))`;
