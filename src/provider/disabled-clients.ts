@@ -51,10 +51,19 @@ export function createEndingForDisabledClients({
   }
 
   return async function endForDisabledClients(signal) {
+    // Of one client: the others do not wait for it.
+    const failures: unknown[] = [];
     for (let last: string | null = ''; last !== null && !signal.aborted; ) {
       const [page]: { last: string | null; ids: string[] }[] = await find([last, PAGE]);
-      for (const id of page?.ids ?? []) while (!signal.aborted && (await endPortion(id)));
+      for (const id of page?.ids ?? []) {
+        try {
+          while (!signal.aborted && (await endPortion(id)));
+        } catch (error) {
+          failures.push(error);
+        }
+      }
       last = page?.last ?? null;
     }
+    if (failures.length > 0) throw failures[0];
   };
 }

@@ -53,6 +53,21 @@ async function recorded(clientId: string): Promise<unknown[]> {
 }
 
 describe('S-047 what a client that is disabled still has', () => {
+  test('ends though that of another cannot be ended in this round', async () => {
+    await makeClient('first', 'disabled', { grants: 1 });
+    await makeClient('second', 'disabled', { grants: 1 });
+    const { pool } = database;
+    await pool.query(`ALTER TABLE audit_events ADD CONSTRAINT not_first CHECK (client_id <> 'first') NOT VALID`);
+    try {
+      await expect(end(signal)).rejects.toThrow(/not_first/);
+    } finally {
+      await pool.query('ALTER TABLE audit_events DROP CONSTRAINT not_first');
+    }
+    expect([await recorded('first'), await recorded('second')]).toEqual([[], [expect.anything()]]);
+    await end(signal);
+    expect(await recorded('first')).toEqual([expect.anything()]);
+  });
+
   test('ends in portions, each with its record, and nothing of others does', async () => {
     await makeClient('left-over', 'disabled', { grants: GRANTS, tokens: 3 });
     await makeClient('of-others', 'active', { grants: 2, tokens: 1 });

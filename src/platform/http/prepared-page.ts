@@ -12,7 +12,11 @@ export interface PageWords {
 /** Answers with a page; further headers go with it. */
 export type AnswerPage = (req: IncomingMessage, res: ServerResponse, status: number, headers: object) => void;
 
-const STYLE = `:root{color-scheme:light dark}body{font:1rem/1.6 system-ui,sans-serif;max-width:30rem;margin:18vh auto;padding:0 1.5rem}`;
+/** Korean breaks between words here, and no line of a title has one syllable. */
+const STYLE = `:root{color-scheme:light dark}
+body{font:1rem/1.6 system-ui,sans-serif;max-width:30rem;margin:18vh auto;padding:0 1.5rem;word-break:keep-all;overflow-wrap:break-word}
+h1{font-size:1.5rem;line-height:1.3;margin:0 0 .75rem;text-wrap:balance}
+p{margin:0;text-wrap:pretty}`;
 const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
 /**
