@@ -4,6 +4,7 @@ import type { Transaction } from '../audit/audit.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
+import { waitForLocks } from '../platform/database/wait-for-locks.ts';
 import type { Account, AccountState, StoredAccount } from './account.ts';
 import type { EmailAddress } from './email-address.ts';
 import type { Login } from './login.ts';
@@ -158,15 +159,6 @@ async function insertPrimaryAddress(
   const row = { id: uuidv7(), userId, address, addressKey: key, primaryOf: userId, verifiedAt };
   const { count } = await tx.emailAddress.createMany({ data: [row], skipDuplicates: true });
   return count === 1;
-}
-
-/**
- * Two administrators at once wait for each other instead of failing: these transactions are rare, and longer than those of sign-ins,
- * for which the connection's own limit is meant. It is also shorter than PostgreSQL takes to see a deadlock, so that without this
- * one would look like a slow lock and not be tried again.
- */
-export async function waitForLocks(tx: Transaction): Promise<void> {
-  await tx.$executeRaw`SELECT set_config('lock_timeout', '4s', true), set_config('statement_timeout', '15s', true)`;
 }
 
 /** Whoever else makes or looks for the first administrator waits until this transaction ends. S-126 */

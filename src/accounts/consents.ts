@@ -1,8 +1,8 @@
 import type { Audit, AuditContext, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
+import { waitForLocks } from '../platform/database/wait-for-locks.ts';
 import { isAccountId } from './account.ts';
-import { waitForLocks } from './accounts.store.ts';
 import { type RememberedConsent, readConsents } from './consents.store.ts';
 
 export type { RememberedConsent } from './consents.store.ts';

@@ -1,9 +1,9 @@
 import type { Audit, AuditContext, AuditRow, PreparedEvent, Transaction } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
+import { waitForLocks } from '../platform/database/wait-for-locks.ts';
 import type { Logger } from '../platform/logger.ts';
 import { isAccountId } from './account.ts';
-import { waitForLocks } from './accounts.store.ts';
 import { deviceName, printableUserAgent } from './device-name.ts';
 import { createSessionStore, endSessionsOf, type StartedRow, type UserSession } from './sessions.store.ts';
 

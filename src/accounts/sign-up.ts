@@ -1,8 +1,9 @@
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
+import { waitForLocks } from '../platform/database/wait-for-locks.ts';
 import type { StoredAccount } from './account.ts';
-import { insertAccount, readStoredAccount, waitForLocks } from './accounts.store.ts';
+import { insertAccount, readStoredAccount } from './accounts.store.ts';
 import { insertIdentity } from './federated-identities.store.ts';
 import type { ParsedIdentity } from './federated-identity.ts';
 

@@ -1,7 +1,7 @@
-import { waitForLocks } from '../accounts/accounts.store.ts';
 import { type ActingAs, actAs } from '../platform/database/as-subject.ts';
 import type { Database } from '../platform/database/database.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
+import { waitForLocks } from '../platform/database/wait-for-locks.ts';
 import type { Transaction } from './api-keys.store.ts';
 
 /** Milliseconds. Changes of one owner's keys wait for each other. */

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { preparedStatement } from '../platform/database/prepared-statement.ts';
 import { createStatementBatch } from '../platform/database/statement-batch.ts';
+import { waitForLocks } from '../platform/database/wait-for-locks.ts';
 import type { ClientDetails, RelyingParty } from './client.ts';
 import { isPossibleClientId } from './client-id.ts';
 import type { ClientMetadata } from './client-metadata.ts';
@@ -58,7 +59,7 @@ export async function readClient(tx: Transaction, id: string): Promise<ClientDet
  */
 export async function lockClient(tx: Transaction, id: string): Promise<ClientDetails | undefined> {
   if (!isPossibleClientId(id)) return undefined;
-  await tx.$executeRaw`SELECT set_config('lock_timeout', '4s', true), set_config('statement_timeout', '15s', true)`;
+  await waitForLocks(tx);
   await tx.$queryRaw`SELECT id FROM clients WHERE id = ${id} FOR NO KEY UPDATE`;
   return readClient(tx, id);
 }

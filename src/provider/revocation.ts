@@ -1,6 +1,6 @@
 import { isAccountId } from '../accounts/account.ts';
-import { waitForLocks } from '../accounts/accounts.store.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
+import { waitForLocks } from '../platform/database/wait-for-locks.ts';
 import { digestOf } from './artifact-identity.ts';
 import { portionsOf } from './portions.ts';
 

@@ -20,7 +20,7 @@ const ways: Record<string, (uid: string) => Promise<unknown>> = {};
 beforeAll(async () => {
   const { database } = stores;
   const other = database.kind === 'postgresql' ? await database.connect() : database;
-  writes = [database, other].map(({ pool }) => createArtifactWrites({ pool: pool, refreshGrace: 10, isFlushed: true }));
+  writes = [database, other].map(({ pool }) => createArtifactWrites({ pool, refreshGrace: 10, isFlushed: true }));
   write = writes[0]!;
   const { prisma, pool } = other;
   const revocations = createArtifactRevocations(pool);

@@ -3,35 +3,27 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { ApiKey } from '../../src/api-keys/api-key.ts';
 import { TOKEN_EXCHANGE } from '../../src/clients/client-metadata.ts';
 import { API_KEY_TOKEN_TYPE } from '../../src/provider/grants/exchange-request.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { basic } from '../support/flow-client.ts';
 import { throughProxy } from '../support/flow-https.ts';
-import { makeSecrets, makeSigningKeys } from '../support/flow-keys.ts';
-import { type Flow, startFlow } from '../support/flow-server.ts';
+import type { Flow } from '../support/flow-server.ts';
+import { startTwoNodes, type TwoNodes } from '../support/flow-two-nodes.ts';
 
 const API = 'https://api.example.com/';
 
 /** Two nodes that hear nothing from each other, which is the worst there is. */
-let database: TestDatabase;
+let nodes: TwoNodes;
 let one: Flow;
 let two: Flow;
 let api: { id: string; secret: string };
 let owner: string;
 let key: ApiKey & { value: string };
 beforeAll(async () => {
-  database = await openTestDatabase();
-  const shared = { secrets: makeSecrets(), signingKeys: await makeSigningKeys() };
-  one = await startFlow({ ...shared, database });
-  const other = database.kind === 'postgresql' ? await database.connect() : database;
-  two = await startFlow({ ...shared, database: other, issuer: one.issuer });
+  nodes = await startTwoNodes();
+  ({ one, two } = nodes);
   await one.registerResource({ identifier: API, name: 'API', scopes: [{ name: 'read', description: 'Read' }] });
   api = await one.register({ metadata: { grant_types: ['client_credentials'], redirect_uris: [] }, resources: [API] });
 });
-afterAll(async () => {
-  await one.close();
-  await two.close();
-  await database.close();
-});
+afterAll(() => nodes?.close());
 beforeEach(async () => {
   owner = (await one.people.create()).id;
   key = await one.apiKeys.make({ kind: 'user', id: owner }, { access: { [API]: ['read'] } });

@@ -1,27 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createBrowser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, obtainCode, post } from '../support/flow-client.ts';
 import { throughProxy } from '../support/flow-https.ts';
-import { makeSecrets, makeSigningKeys } from '../support/flow-keys.ts';
-import { CALLBACK, type Flow, startFlow } from '../support/flow-server.ts';
+import { CALLBACK, type Flow } from '../support/flow-server.ts';
+import { startTwoNodes, type TwoNodes } from '../support/flow-two-nodes.ts';
 
-let database: TestDatabase;
+let nodes: TwoNodes;
+let database: TwoNodes['database'];
 let one: Flow;
 let two: Flow;
 let client: { id: string; secret: string };
 beforeAll(async () => {
-  database = await openTestDatabase();
-  const shared = { secrets: makeSecrets(), signingKeys: await makeSigningKeys() };
-  one = await startFlow({ ...shared, database });
-  two = await startFlow({ ...shared, database: await database.connect(), issuer: one.issuer });
+  nodes = await startTwoNodes();
+  ({ database, one, two } = nodes);
   client = await one.register({ metadata: { grant_types: ['authorization_code', 'refresh_token'] } });
 });
-afterAll(async () => {
-  await one.close();
-  await two.close();
-  await database.close();
-});
+afterAll(() => nodes?.close());
 
 /** A browser whose person has answered the page, and has not yet followed where the answer leads. */
 async function parked(accountId: string, browser = createBrowser(one.origin)) {

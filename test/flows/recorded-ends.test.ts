@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Account } from '../../src/accounts/account.ts';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import type { Browser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, obtainCode, pageOf, signIn } from '../support/flow-client.ts';
 import { type ProxiedAnswer, throughProxy } from '../support/flow-https.ts';
-import { makeSecrets, makeSigningKeys } from '../support/flow-keys.ts';
-import { type Flow, startFlow } from '../support/flow-server.ts';
+import type { Flow } from '../support/flow-server.ts';
+import { startTwoNodes, type TwoNodes } from '../support/flow-two-nodes.ts';
 import { type RecordedStatement, recordStatements } from '../support/recorded-statements.ts';
 
 /*
@@ -15,26 +14,19 @@ import { type RecordedStatement, recordStatements } from '../support/recorded-st
 
 const grant_types = ['authorization_code', 'refresh_token', 'client_credentials'];
 
-let database: TestDatabase;
+let nodes: TwoNodes;
+let database: TwoNodes['database'];
 let one: Flow;
 let two: Flow;
 let statements: RecordedStatement[];
 let person: Account;
 let client: { id: string; secret: string };
 beforeAll(async () => {
-  database = await openTestDatabase();
-  const shared = { secrets: makeSecrets(), signingKeys: await makeSigningKeys() };
-  one = await startFlow({ ...shared, database });
-  // PGlite has one session: messages of two connections would mix in it. There both nodes share the queue.
-  const other = database.kind === 'postgresql' ? await database.connect() : database;
-  two = await startFlow({ ...shared, database: other, issuer: one.issuer });
+  nodes = await startTwoNodes();
+  ({ database, one, two } = nodes);
   statements = recordStatements(database.pool);
 });
-afterAll(async () => {
-  await one?.close();
-  await two?.close();
-  await database?.close();
-});
+afterAll(() => nodes?.close());
 beforeEach(async () => {
   person = await one.people.create();
   client = await one.register({ metadata: { grant_types } });

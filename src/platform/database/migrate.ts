@@ -108,7 +108,7 @@ export async function pendingMigrations(pool: Pool, directory: string = migratio
 
 /** The names of those that a newer release applied, once `migrate` or `pendingMigrations` has let the database pass. */
 export async function newerMigrations(pool: Pool, directory: string = migrationsDirectory): Promise<string[]> {
-  const known = new Set(readMigrations(directory).map(({ name }) => name));
+  const known = new Set(namesIn(directory));
   const client = await pool.connect();
   try {
     return (await readHistory(client)).map((row) => row.migration_name).filter((name) => !known.has(name));
@@ -117,14 +117,17 @@ export async function newerMigrations(pool: Pool, directory: string = migrations
   }
 }
 
-function readMigrations(directory: string): Migration[] {
+function namesIn(directory: string): string[] {
   return readdirSync(directory)
     .filter((name) => existsSync(join(directory, name, 'migration.sql')))
-    .sort()
-    .map((name) => {
-      const sql = readFileSync(join(directory, name, 'migration.sql'), 'utf8');
-      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
-    });
+    .sort();
+}
+
+function readMigrations(directory: string): Migration[] {
+  return namesIn(directory).map((name) => {
+    const sql = readFileSync(join(directory, name, 'migration.sql'), 'utf8');
+    return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+  });
 }
 
 function createHistory(client: PoolClient): Promise<unknown> {
