@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
 import type { Pool } from 'pg';
 import { interactionExpired } from '../platform/errors.ts';
 import { alreadySpent, cannotStore } from './adapter-errors.ts';
@@ -52,7 +52,8 @@ export interface ArtifactStoreOptions {
 
 /** Where the engine keeps everything: one table in PostgreSQL, values as digests, whatever may happen once as one statement. */
 export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStore {
-  const { pool, refreshSuccessorKey, refreshGrace, clockAhead = () => 0 } = options;
+  const { pool, refreshGrace, clockAhead = () => 0 } = options;
+  const refreshSuccessorKey = createSecretKey(options.refreshSuccessorKey);
   const reads = createArtifactReads(pool, refreshGrace);
   const write = createArtifactWrites({ pool, refreshGrace, isFlushed: true });
   const prepare = createArtifactWrites({ pool, refreshGrace, isFlushed: false });

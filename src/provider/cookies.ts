@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 /** What the cookie library wants of a set of keys; the first signs, all verify. */
 export interface CookieKeys {
@@ -11,15 +11,25 @@ export interface CookieKeys {
 /** HMAC-SHA-256 signatures; the library's own default is SHA-1. `keys` is asked at each cookie, for they change meanwhile. */
 export function createCookieKeys(keys: () => readonly string[]): CookieKeys {
   if (!keys().length) throw new Error('no cookie key');
-  const sign = (data: string, key: string) => createHmac('sha256', key).update(data).digest('base64url');
+  const prepared = new WeakMap<readonly string[], KeyObject[]>();
+
+  /** Node makes an object of a key's text each time, which takes longer than the signature. */
+  function keyObjects(): KeyObject[] {
+    const current = keys();
+    const objects = prepared.get(current) ?? current.map((key) => createSecretKey(key, 'utf8'));
+    prepared.set(current, objects);
+    return objects;
+  }
+
+  const sign = (data: string, key: KeyObject) => createHmac('sha256', key).update(data).digest('base64url');
   const index = (data: string, signature: string) =>
-    keys().findIndex((key) => {
+    keyObjects().findIndex((key) => {
       const expected = Buffer.from(sign(data, key));
       const given = Buffer.from(signature);
       return given.length === expected.length && timingSafeEqual(given, expected);
     });
   return {
-    sign: (data) => sign(data, keys()[0]!),
+    sign: (data) => sign(data, keyObjects()[0]!),
     verify: (data, signature) => index(data, signature) >= 0,
     index,
   };

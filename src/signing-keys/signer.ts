@@ -1,5 +1,6 @@
 import { constants, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
+import { es256SignatureOf } from './ecdsa-signature.ts';
 import type { Algorithm } from './key-pair.ts';
 
 /** Makes the signature of a JWS over its signing input. Where the private half is, is nobody else's business. @see RFC 7515 5.1 */
@@ -20,7 +21,7 @@ export function createSigner(algorithm: Algorithm, key: KeyObject): Signer {
       return (input) => signInThreadPool('sha256', input, { key, padding, saltLength });
     }
     case 'ES256':
-      return (input) => sign('sha256', input, { key, dsaEncoding: 'ieee-p1363' });
+      return (input) => es256SignatureOf(sign('sha256', input, key));
     case 'EdDSA':
       return (input) => sign(null, input, key);
   }

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
 import type { SharedEntry } from './cache.ts';
 
 const CIPHER = 'aes-256-gcm';
@@ -18,7 +18,8 @@ export interface EntrySeal {
 
 /** What leaves this service for a store that others may write to is read and believed by none but its own nodes. */
 export function createEntrySeal(secret: Buffer): EntrySeal {
-  const derive = (use: string) => Buffer.from(hkdfSync('sha256', secret, '', `daemun accelerator ${use}`, 32));
+  const derive = (use: string) =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `daemun accelerator ${use}`, 32)));
   const [entriesKey, namesKey] = [derive('entries'), derive('names')];
   const keyFor = (place: string, salt: Buffer) => createHmac('sha256', entriesKey).update(salt).update(place).digest();
 

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Context } from 'koa';
 import { crossSiteRequest } from '../errors.ts';
 import type { Form } from './form.ts';
@@ -18,12 +18,13 @@ export interface Csrf {
  * this browser has. S-155, S-170
  */
 export function createCsrf({ key, issuer }: { key: Buffer; issuer: string }): Csrf {
+  const keyObject = createSecretKey(key);
   const { origin, protocol } = new URL(issuer);
   const secure = protocol === 'https:';
   const cookieName = secure ? '__Host-daemun_browser' : 'daemun_browser';
 
   function tokenOf(browserId: string): Buffer {
-    return createHmac('sha256', key).update(`csrf:${browserId}`).digest();
+    return createHmac('sha256', keyObject).update(`csrf:${browserId}`).digest();
   }
 
   function browserIdOf(ctx: Context): string | undefined {
