@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { measureApiKeyCheck } from './api-key-check.mjs';
-import { argon2id, bcryptOf, measureHash } from './hash.mjs';
+import { measureHashShare } from './hash-share.mjs';
 import { rssMiB } from './processes.mjs';
 import { measureRedisMemory } from './redis-memory.mjs';
 import { seedClients } from './seed.mjs';
@@ -11,10 +11,6 @@ import { measureWorkers } from './workers.mjs';
 const WAITING = 64;
 /** As operators have it by default on older systems; the cheapest hash of the other scenarios would saturate nothing. */
 const HASH_COST = 10;
-/** Dearer ones later: a sign-in makes a stored hash dearer, and not cheaper. */
-const HASHES = [bcryptOf(HASH_COST), bcryptOf(12), argon2id];
-/** As many as the service computes: more would wait, and on a busy machine be refused. */
-const HASHES_AT_ONCE = 2;
 const ROWS = 1_000_000;
 const REQUESTS = [100_000, 1_000_000];
 const CLIENTS = [50, 2_000];
@@ -34,18 +30,7 @@ export const conditions = [
   {
     name: 'hash-share',
     title: 'share of the hash in a password sign-in, whole flow',
-    async measure({ withService, compare }) {
-      const figures = {};
-      for (const hash of HASHES) {
-        figures[hash.name] = await withService(hash.variables, async () => {
-          const { password } = await compare(['password'], { connections: HASHES_AT_ONCE });
-          const hashMs = await measureHash(hash, HASHES_AT_ONCE);
-          const { cpuMs } = password.sides.service;
-          return { hashMs, cpuMs, share: hashMs / cpuMs };
-        });
-      }
-      return figures;
-    },
+    measure: measureHashShare,
   },
   {
     name: 'saturation',

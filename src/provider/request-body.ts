@@ -34,7 +34,11 @@ export function withHeaders(request: IncomingMessage, headers: IncomingHttpHeade
   return Object.create(request, { headers: { value: { ...request.headers, ...headers } } });
 }
 
-/** The same request as if it had been a GET to this address. */
+/**
+ * The same request as if it had been a GET to this address. One that is, stays itself: what stands before another object makes a
+ * prototype of it, and nothing that V8 learnt about requests holds for it any more.
+ */
 export function asGet(request: IncomingMessage, url: string): IncomingMessage {
+  if (request.method === 'GET' && request.url === url) return request;
   return Object.create(request, { method: { value: 'GET' }, url: { value: url } });
 }

@@ -31,18 +31,28 @@ export function describeRequests({ trustedProxies }: { trustedProxies: string[] 
   };
 }
 
+/** A class, so that all of them look alike to V8. */
+class PageState implements RequestState {
+  requestId: string;
+  address: string;
+  #nonce: string | undefined;
+
+  constructor({ requestId, address }: Pick<RequestState, 'requestId' | 'address'>) {
+    this.requestId = requestId;
+    this.address = address;
+  }
+
+  get nonce(): string {
+    this.#nonce ??= randomBytes(16).toString('base64');
+    return this.#nonce;
+  }
+}
+
 /** First in line. */
 export function requestContext(options: { trustedProxies: string[] }): Middleware {
   const describe = describeRequests(options);
   return function requestContext(ctx, next) {
-    const state = Object.assign(ctx.state as RequestState, describe(ctx.req, ctx.res));
-    let nonce: string | undefined;
-    Object.defineProperty(state, 'nonce', {
-      get: () => {
-        nonce ??= randomBytes(16).toString('base64');
-        return nonce;
-      },
-    });
+    ctx.state = new PageState(describe(ctx.req, ctx.res));
     return next();
   };
 }
