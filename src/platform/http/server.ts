@@ -12,7 +12,9 @@ const KEEP_ALIVE_TIMEOUT = 65_000;
 const DRAIN_TIMEOUT = 25_000;
 const IDLE_CHECK = 100;
 /** How long connections may still be taken that came before the end; somebody who never stops making new ones must not stop it. */
-const TAKING = 1_000;
+const TAKING = 5_000;
+/** A turn of the event loop in which there was nothing to do is shorter than this. */
+const QUIET = 0.2;
 /** How long a connection on which nobody has asked for anything yet may still do so when everything ends. */
 const SILENCE = 3_000;
 /** How long a connection that was refused may still send. */
@@ -85,36 +87,47 @@ async function drain(
   server: Server,
   { endSilent, countTaken }: { endSilent: () => void; countTaken: () => number },
 ): Promise<void> {
-  await whoCameIsTaken(countTaken);
   const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_TIMEOUT);
+  const deadline = performance.now() + TAKING;
+  await whoCameIsTaken(countTaken, deadline);
+  // First, so that little is done between the last look at who comes and the end of listening.
+  server.closeIdleConnections();
+  await whoCameIsTaken(countTaken, deadline);
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const silence = setTimeout(() => void whatArrivedIsRead().then(endSilent), SILENCE);
   // A connection that was busy becomes idle once its request is answered, and would be kept for the next one.
   const tidying = setInterval(() => void whatArrivedIsRead().then(() => server.closeIdleConnections()), IDLE_CHECK);
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
+  await closed;
   clearTimeout(impatience);
   clearTimeout(silence);
   clearInterval(tidying);
 }
 
-/** Node takes one connection each time it looks, and those it did not take are reset when it no longer listens: until none came. */
-async function whoCameIsTaken(countTaken: () => number): Promise<void> {
-  const deadline = performance.now() + TAKING;
-  for (let before = -1; countTaken() > before && performance.now() < deadline; ) {
+/**
+ * Node takes one connection each time it looks, and those it did not take are reset when it no longer listens: until none came, and
+ * nothing else was done since it looked. Who connects in the moment that is left cannot be seen by a process, only by who sent them.
+ */
+async function whoCameIsTaken(countTaken: () => number, deadline: number): Promise<void> {
+  for (let before = -1, turn = 0; countTaken() > before || turn > QUIET; ) {
     before = countTaken();
-    await whatArrivedIsRead();
+    turn = await whatArrivedIsRead();
+    if (performance.now() > deadline) return;
   }
 }
 
 /**
  * A process that was busy finds what came meanwhile all at once: connections to take, requests to read, the time to end. What is
- * closed before it was looked at is answered by nobody, and a proxy may not send it again.
+ * closed before it was looked at is answered by nobody, and a proxy may not send it again. Answers how long ago the look may have
+ * been, in milliseconds.
  */
-function whatArrivedIsRead(): Promise<void> {
-  // The first may come before the event loop looks at sockets again, the second comes after.
-  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+function whatArrivedIsRead(): Promise<number> {
+  return new Promise((resolve) =>
+    // This may come before the event loop looks at sockets again, the next one comes after.
+    setImmediate(() => {
+      const began = performance.now();
+      setImmediate(() => resolve(performance.now() - began));
+    }),
+  );
 }
 
 /**

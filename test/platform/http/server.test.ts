@@ -165,6 +165,73 @@ test('all who connected while the process was busy are still answered when it cl
   expect(answers).toEqual(Array(10).fill(expect.stringContaining('served')));
 });
 
+/** One request after the other, each when told: over connections that were used before, and the last over a new one. */
+const ASK_IN_TURN = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { connect } = require('node:net');
+  const { port, kept, flag } = workerData;
+  const sent = new Int32Array(flag);
+  const answers = [];
+  const ends = [];
+  const open = (index) => {
+    const socket = connect(port, '127.0.0.1');
+    answers[index] = '';
+    ends.push(new Promise((resolve) => socket.on('close', resolve)));
+    socket.on('data', (data) => (answers[index] += data));
+    socket.on('error', (error) => (answers[index] += error.code));
+    return socket;
+  };
+  const ask = (socket, path, then) =>
+    socket.write('POST ' + path + ' HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 0\\r\\n\\r\\n', then);
+  const sockets = Array.from({ length: kept }, (_, index) => open(index));
+  Promise.all(sockets.map((socket) => new Promise((resolve) => {
+    socket.once('data', resolve);
+    ask(socket, '/');
+  }))).then(() => {
+    answers.fill('');
+    parentPort.postMessage('ready');
+  });
+  let next = 0;
+  parentPort.on('message', (message) => {
+    if (message === 'answers') return Promise.all(ends).then(() => parentPort.postMessage(answers));
+    const socket = sockets[next] ?? open(next);
+    next += 1;
+    ask(socket, next <= kept ? '/busy' : '/', () => {
+      Atomics.store(sent, 0, next);
+      Atomics.notify(sent, 0);
+    });
+  });
+`;
+
+test.each([1, 2, 3])(
+  'what came in the last of %i busy turns before the end of listening is still answered',
+  async (kept) => {
+    const flag = new SharedArrayBuffer(8);
+    const sent = new Int32Array(flag);
+    let asked = 0;
+    // The process does nothing else until the next one has asked, and for a while after.
+    const beBusy = () => {
+      worker.postMessage('ask');
+      Atomics.wait(sent, 0, asked, 30_000);
+      asked += 1;
+      Atomics.wait(sent, 1, 0, 20);
+    };
+    const server = createHttpServer((req, res) => {
+      if (req.url === '/busy') beBusy();
+      res.end('served');
+    });
+    const port = await server.listen({ host: '127.0.0.1', port: 0 });
+    const worker = new Worker(ASK_IN_TURN, { eval: true, workerData: { port, kept, flag } });
+    await once(worker, 'message');
+    beBusy();
+    await server.close();
+    worker.postMessage('answers');
+    const [answers] = await once(worker, 'message');
+    await worker.terminate();
+    expect(answers).toEqual(Array(kept + 1).fill(expect.stringContaining('served')));
+  },
+);
+
 describe('what is no request that can be answered gets a short answer in words', () => {
   const answerTo = async (text: string, act: (socket: Socket) => void = () => {}): Promise<string> => {
     const server = createHttpServer((_req, res) => res.end('served'));
