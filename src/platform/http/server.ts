@@ -105,7 +105,7 @@ async function drain(
 
 /**
  * Node takes one connection each time it looks, and those it did not take are reset when it no longer listens: until none came, and
- * nothing else was done since it looked. Who connects in the moment that is left cannot be seen by a process, only by who sent them.
+ * nothing else was done since it looked. Who connects in the fifth of a millisecond that is left is reset all the same.
  */
 async function whoCameIsTaken(countTaken: () => number, deadline: number): Promise<void> {
   for (let before = -1, turn = 0; countTaken() > before || turn > QUIET; ) {
