@@ -78,7 +78,8 @@ export interface AuditDetails {
       apiKey?: string;
       serviceAccount?: string;
     };
-  tokenRefused: { clientId?: string; userId?: string; error: string; grantType?: string };
+  /** `codeVoided`: by as many wrong verifiers as there may be, of which this was the last. */
+  tokenRefused: { clientId?: string; userId?: string; error: string; grantType?: string; codeVoided?: true };
   /** A limit begins to refuse a registered client: by what it asks, or by how often it was not the client. */
   clientThrottled: Client & { limit: 'requests' | 'failures'; retryAfter: number };
   tokenRevoked: Client & OfSession & { userId?: string; kind: string };

@@ -1,5 +1,6 @@
 import { createHmac, createSecretKey } from 'node:crypto';
 import type { Pool } from 'pg';
+import type { PreparedEvent } from '../audit/audit.ts';
 import { interactionExpired } from '../platform/errors.ts';
 import { alreadySpent, cannotStore } from './adapter-errors.ts';
 import { createAmendments } from './artifact-amendments.ts';
@@ -35,8 +36,8 @@ export interface ArtifactStore {
   successorOf(refreshToken: string): string;
   /** Stores a replay mark for `lifetime` seconds. True for exactly one caller: the first. */
   claimOnce(id: string, payload: AdapterPayload, lifetime: number): Promise<boolean>;
-  /** Counts a failed try at a code and voids it at the last one. Returns whether it is void now. */
-  burnAfter(code: string, tries?: number): Promise<boolean>;
+  /** Counts a failed try at a code and voids it at the last one, with the record of that. Returns whether it is void now. */
+  burnAfter(code: string, event?: PreparedEvent, tries?: number): Promise<boolean>;
   /** Removes at most `limit` rows past their time and returns how many there were. */
   deleteExpired(limit?: number): Promise<number>;
 }
@@ -243,7 +244,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
     successorOf,
     claimOnce: async (id, payload, lifetime) =>
       (await write({ save: [recordOf('ReplayDetection', id, payload, lifetime)] })) === 'done',
-    burnAfter: (code, tries = 5) => countFailure(digestOf('AuthorizationCode', code), tries),
+    burnAfter: (code, event, tries = 5) => countFailure({ id: digestOf('AuthorizationCode', code), tries, event }),
     deleteExpired: createExpiredDeletion(pool),
   };
 }

@@ -1,12 +1,13 @@
 import type { UserSessions } from '../accounts/sessions.ts';
 import type { ValidApiKey } from '../api-keys/api-key-check.ts';
-import type { Audit, AuditContext } from '../audit/audit.ts';
+import type { Audit, AuditContext, PreparedEvent } from '../audit/audit.ts';
 import type { Observations } from '../audit/observations.ts';
 import type { DescribeEnd, EndRecord } from './artifact-ends.ts';
 import type { DescribeIssue } from './artifact-token-request.ts';
 import { auditContextOf } from './audit-context.ts';
 import type { EngineContext, Provider } from './engine.ts';
 import { exchangedKeyOf } from './grants/token-exchange.ts';
+import { isWrongVerifier } from './wrong-verifiers.ts';
 
 interface AnyToken {
   kind: string;
@@ -40,6 +41,12 @@ export function describeIssueFor({ prepare }: Pick<Audit, 'prepare'>): DescribeI
     };
     return prepare.tokenIssued(details, contextOf(ctx));
   };
+}
+
+/** A wrong proof, to be stored by the statement that counts it. Whose the code was is for that to say. S-034 S-175 */
+export function describeWrongProofFor({ prepare }: Pick<Audit, 'prepare'>) {
+  return (ctx: EngineContext, error: string): PreparedEvent =>
+    prepare.tokenRefused({ ...clientOf(ctx), error, grantType: grantTypeOf(ctx) }, contextOf(ctx));
 }
 
 /** Requests whose replay is on record, with what it ended. */
@@ -102,9 +109,10 @@ export function recordEvents(
     observations?.requestRefused({ route: ctx.oidc.route, error }, contextOf(ctx));
   }
 
-  provider.on('grant.error', (ctx, { error }) => {
+  provider.on('grant.error', (ctx, failure) => {
     // On record with what it ended; one that found nothing to end any more is a refusal like others.
-    if (replaysRecorded.has(ctx)) return;
+    if (replaysRecorded.has(ctx) || isWrongVerifier(failure)) return;
+    const { error } = failure;
     const client = clientOf(ctx);
     // How often a client may be wrong is limited, whether there is one or not.
     if (error === OVER_A_LIMIT || !('clientId' in client || error === 'invalid_client')) return passOver(ctx, error);

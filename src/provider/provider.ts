@@ -26,7 +26,7 @@ import { findConsent } from './consents.store.ts';
 import { createCookieKeys } from './cookies.ts';
 import { acceptNoncesOf } from './dpop-nonces.ts';
 import { createEnginePages } from './engine-screens.ts';
-import { describeEndFor, describeIssueFor, recordEvents } from './events.ts';
+import { describeEndFor, describeIssueFor, describeWrongProofFor, recordEvents } from './events.ts';
 import { createGrantLoader } from './existing-grant.ts';
 import { observeIntrospection, observeVerifications } from './failed-verifications.ts';
 import { createFailureLimit } from './failure-limit.ts';
@@ -155,7 +155,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     if (observations) observeVerifications(provider, signingKeys, observations);
     failures.count(provider);
     requests.count(provider);
-    const countWrongVerifier = countWrongVerifiers(provider, artifactStore);
+    const countWrongVerifier = countWrongVerifiers(provider, artifactStore, describeWrongProofFor(audit));
     return {
       provider,
       documents: await publish(provider, signingKeys, options.keyPolicy ?? DEFAULT_KEY_POLICY),

@@ -1,3 +1,4 @@
+import type { PreparedEvent } from '../audit/audit.ts';
 import type { ArtifactStore } from './adapter.ts';
 import type { EngineContext, Provider } from './engine.ts';
 
@@ -8,16 +9,26 @@ const MISMATCHES = [
   'unsupported code_challenge_method',
 ];
 
+/** Of a refusal of the token endpoint: its record goes with its count. */
+export function isWrongVerifier({ error_detail: detail }: { error_detail?: string | undefined }): boolean {
+  return detail !== undefined && MISMATCHES.includes(detail);
+}
+
 /**
  * Whoever holds a stolen code may try a few verifiers and no more. By the time the engine compares them, client and code are
  * known to belong together. S-034
  */
-export function countWrongVerifiers(provider: Provider, store: Pick<ArtifactStore, 'burnAfter'>) {
-  const wrong = new WeakSet<object>();
-  provider.on('grant.error', (ctx, { error_detail: detail }) => {
-    if (detail !== undefined && MISMATCHES.includes(detail)) wrong.add(ctx);
+export function countWrongVerifiers(
+  provider: Provider,
+  store: Pick<ArtifactStore, 'burnAfter'>,
+  describe: (ctx: EngineContext, error: string) => PreparedEvent,
+) {
+  const wrong = new WeakMap<object, PreparedEvent>();
+  provider.on('grant.error', (ctx, error) => {
+    if (isWrongVerifier(error)) wrong.set(ctx, describe(ctx, error.error));
   });
   return function countWrongVerifier(ctx: EngineContext): Promise<void> | undefined {
-    return wrong.has(ctx) ? store.burnAfter(String(ctx.oidc.params?.code)).then(() => {}) : undefined;
+    const event = wrong.get(ctx);
+    return event && store.burnAfter(String(ctx.oidc.params?.code), event).then(() => {});
   };
 }

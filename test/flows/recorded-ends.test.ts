@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import * as oidc from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
 import type { Browser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, obtainCode, pageOf, signIn } from '../support/flow-client.ts';
@@ -364,5 +365,57 @@ describe('S-026 S-055 S-175 a replay', () => {
       replayed += records.length;
     }
     expect(replayed).toBeGreaterThan(0);
+  });
+});
+
+describe('S-034 S-175 wrong verifiers of a code', () => {
+  const guess = (form: Record<string, string>) => (node: Flow) =>
+    call(node, '/token', { ...form, code_verifier: oidc.randomPKCECodeVerifier() });
+  const refused = { error: 'invalid_grant', grantType: 'authorization_code' };
+
+  test('are each recorded by the statement that counts them, the last one with the end of the code', async () => {
+    const { form } = await obtainCode(one, client, person.id);
+    for (let tries = 1; tries <= 5; tries++) {
+      const [answer, changes] = await changesOf(() => guess(form)(one));
+      expect([answer.status, JSON.parse(answer.text).error]).toEqual([400, 'invalid_grant']);
+      expect(changes).toEqual(['artifacts.count-failure']);
+      const details = tries < 5 ? refused : { ...refused, codeVoided: true };
+      const common = { userId: person.id, clientId: client.id, sessionId: null, requestId: answer.requestId };
+      expect(await recordsOf(answer)).toEqual([{ ...common, type: 'token.refused', details }]);
+      const told = one.log.filter((line) => line.includes('"token.refused"') && line.includes(answer.requestId));
+      expect(told.map((line) => JSON.parse(line))).toMatchObject([{ userId: person.id, details }]);
+    }
+    expect((await call(two, '/token', form)).status).toBe(400);
+  });
+
+  test('of which the last cannot be recorded leave the code as it was', async () => {
+    const { form } = await obtainCode(one, client, person.id);
+    for (let tries = 1; tries < 5; tries++) await guess(form)(one);
+    await whileUnrecordable('token.refused', async () => expect((await guess(form)(one)).status).toBe(500));
+    expect((await call(two, '/token', form)).status).toBe(200);
+  });
+
+  test.each([5, 12])('%i at once on two nodes are a record each, and one of them has ended the code', async (count) => {
+    for (let round = 0; round < 4; round++) {
+      const { form } = await obtainCode(one, client, person.id);
+      const answers = await onBoth(count, guess(form));
+      expect(answers.map(({ status }) => status)).toEqual(Array(count).fill(400));
+      // Those that found nothing to count on end nothing, and are queued.
+      await Promise.all([one, two].map(({ audit }) => audit.queue.tokenRefused({ error: 'last' }, {})));
+      const records = await recordsOf(...answers);
+      expect(records.map(({ requestId }) => requestId).sort()).toEqual(
+        answers.map(({ requestId }) => requestId).sort(),
+      );
+      expect(records.filter(({ details }) => 'codeVoided' in (details as object))).toHaveLength(1);
+      expect((await call(two, '/token', form)).status).toBe(400);
+    }
+  });
+
+  test('of a code that is void already are refusals like others', async () => {
+    const { form } = await obtainCode(one, client, person.id);
+    await onBoth(5, guess(form));
+    const answer = await guess(form)(one);
+    await one.audit.queue.tokenRefused({ error: 'last' }, {});
+    expect(await recordsOf(answer)).toMatchObject([{ type: 'token.refused', userId: null, details: refused }]);
   });
 });
