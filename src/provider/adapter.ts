@@ -15,7 +15,7 @@ import {
   isWithdrawn,
   withdrawAnswer,
 } from './artifact-continuation.ts';
-import { createEnds, type DescribeEnd } from './artifact-ends.ts';
+import { createEnds, type DescribeEnd, type EndRecord } from './artifact-ends.ts';
 import { askingClient, foresee, isMereTouch, rememberSession, takeGrant, takeSession } from './artifact-foresight.ts';
 import { digestOf } from './artifact-identity.ts';
 import { createArtifactReads, type StoredArtifact } from './artifact-reads.ts';
@@ -32,6 +32,8 @@ export interface ArtifactStore {
   tokenRequest(ctx: EngineContext, answer: () => Promise<void>, describe?: DescribeTokens): Promise<void>;
   /** Runs one answer to a browser. What follows from a sign-in is one statement, with the session that `describe` tells of. */
   browserRequest(ctx: EngineContext, answer: () => Promise<void>, describe: DescribeStart): Promise<void>;
+  /** What to record of the interaction's result that is this very object: when it is saved, both are stored or neither. */
+  recordWith(result: object, event: EndRecord): void;
   /** The value that follows a refresh token: always the same one, on every node, with nothing stored. */
   successorOf(refreshToken: string): string;
   /** Stores a replay mark for `lifetime` seconds. True for exactly one caller: the first. */
@@ -60,6 +62,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
   const prepare = createArtifactWrites({ pool, refreshGrace, isFlushed: false });
   const amend = createAmendments(pool);
   const recentInteractions = createRecentInteractions();
+  const recordsOfResults = new WeakMap<object, EndRecord>();
   const ends = createEnds(pool);
   const countFailure = createFailureCount(pool);
   const clock = createArtifactClock(clockAhead);
@@ -114,11 +117,13 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
       return;
     }
     // One that has an answer was there when it was asked.
-    const amended = await amend(record);
+    const event = recordsOfResults.get(result);
+    const amended = await amend({ record, event: event?.row });
     if (amended === 'lost') {
       recentInteractions.forget(record.id);
       throw cannotStore(record.kind);
     }
+    event?.stored();
     if (!session) recentInteractions.remember(record, amended);
   }
 
@@ -241,6 +246,7 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
     adapterFor,
     tokenRequest: tokenRequests.run,
     browserRequest: continuations.run,
+    recordWith: (result, event) => void recordsOfResults.set(result, event),
     successorOf,
     claimOnce: async (id, payload, lifetime) =>
       (await write({ save: [recordOf('ReplayDetection', id, payload, lifetime)] })) === 'done',

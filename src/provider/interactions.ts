@@ -3,6 +3,7 @@ import type { Audit, AuditContext } from '../audit/audit.ts';
 import type { RelyingParty } from '../clients/client.ts';
 import type { Database } from '../platform/database/database.ts';
 import { badRequest, interactionExpired } from '../platform/errors.ts';
+import type { ArtifactStore } from './adapter.ts';
 import { askedFor, type MissingConsent } from './asked-consent.ts';
 import { askedOfSignIn, withoutUndefined, words } from './asked-sign-in.ts';
 import { acrOf } from './assurance.ts';
@@ -19,6 +20,7 @@ import { accessGenerationOf } from './revocation.ts';
 export interface InteractionsOptions {
   provider: () => Provider;
   database: Pick<Database, 'prisma'>;
+  artifactStore: Pick<ArtifactStore, 'recordWith'>;
   findClient: FindClient;
   findResourceServer: FindResourceServer;
   audit: Audit;
@@ -35,7 +37,7 @@ const INTERACTION_PATH = /^\/interaction\/([\w-]{43})(?:\/|$)/;
 
 /** The engine's questions to the person, and the person's answers to the engine. The screens in between know neither. */
 export function createInteractionDesk(options: InteractionsOptions) {
-  const { provider, findClient, audit, database } = options;
+  const { provider, findClient, audit, database, artifactStore } = options;
 
   /** The interaction of this address, if it is this browser's: its cookie says which one it carries. S-154 */
   async function load(ctx: Context): Promise<Loaded> {
@@ -89,7 +91,8 @@ export function createInteractionDesk(options: InteractionsOptions) {
       if ('consent' in result) await remember(loaded, by);
       if ('error' in result && prompt === 'consent') {
         const { accountId, uid: sessionId } = interaction.session!;
-        audit.queue.consentDenied({ userId: accountId, clientId: client.id, sessionId }, by);
+        const denial = audit.prepare.consentDenied({ userId: accountId, clientId: client.id, sessionId }, by);
+        artifactStore.recordWith(result, denial);
       }
       const location = await submit(ctx, interaction, result);
       ctx.redirect(location);

@@ -193,6 +193,7 @@ export async function createIdentityProvider(options: IdentityProviderOptions): 
     ...createInteractionDesk({
       provider: () => current().provider,
       database,
+      artifactStore,
       findClient: options.clients.find,
       findResourceServer: options.resourceServers.find,
       audit,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import * as oidc from 'openid-client';
 import type { Account } from '../../src/accounts/account.ts';
-import type { Browser } from '../support/flow-browser.ts';
+import { type Browser, createBrowser } from '../support/flow-browser.ts';
 import { authorizationRequest, basic, connect, obtainCode, pageOf, signIn } from '../support/flow-client.ts';
 import { type ProxiedAnswer, throughProxy } from '../support/flow-https.ts';
 import type { Flow } from '../support/flow-server.ts';
@@ -417,5 +417,68 @@ describe('S-034 S-175 wrong verifiers of a code', () => {
     const answer = await guess(form)(one);
     await one.audit.queue.tokenRefused({ error: 'last' }, {});
     expect(await recordsOf(answer)).toMatchObject([{ type: 'token.refused', userId: null, details: refused }]);
+  });
+});
+
+describe('S-175 a denied consent', () => {
+  /** The page that asks has been shown; answers who says no to it, and whether it still asks. */
+  async function askedToConsent() {
+    client = await one.register({ isFirstParty: false, metadata: { grant_types } });
+    const browser = createBrowser(one.origin);
+    const { url } = await authorizationRequest(await connect(one, client));
+    const signIn = await browser.open(url.href);
+    const page = await browser.submit(`${signIn.url.pathname}/login`, { account: person.id });
+    expect(pageOf(page).prompt).toBe('consent');
+    const { uid } = one.sessions.started.at(-1) as { uid: string };
+    const { pathname } = page.url;
+    const cookie = browser.cookies
+      .filter(({ path }) => pathname.startsWith(path))
+      .map(({ name, value }) => `${name}=${value}`)
+      .join('; ');
+    const deny = (node: Flow) => send(node, `${pathname}/abort`, {}, { cookie });
+    return { browser, pathname, uid, deny };
+  }
+
+  test('is recorded by the statement that stores the answer', async () => {
+    const { uid, deny } = await askedToConsent();
+    const [answer, changes] = await changesOf(() => deny(one));
+    expect([answer.status, changes]).toEqual([303, ['artifacts.amend-recorded']]);
+    const common = { userId: person.id, clientId: client.id, sessionId: uid, requestId: answer.requestId };
+    expect(await recordsOf(answer)).toEqual([{ ...common, type: 'consent.denied', details: {} }]);
+    expect(toldOf('consent.denied', answer.requestId)).toBe(1);
+  });
+
+  test('that cannot be recorded has not happened: the page still asks', async () => {
+    const { browser, pathname, deny } = await askedToConsent();
+    await whileUnrecordable('consent.denied', async () => expect((await deny(one)).status).toBe(500));
+    const end = await browser.submit(`${pathname}/consent`, {});
+    expect(end.url.searchParams.has('code')).toBe(true);
+  });
+
+  test('on two nodes at once is recorded once for each who is answered', async () => {
+    const { deny } = await askedToConsent();
+    const answers = await onBoth(6, deny);
+    const answered = answers.filter(({ status }) => status === 303).map(({ requestId }) => requestId);
+    const records = await recordsOf(...answers);
+    expect(records.map(({ requestId }) => requestId).sort()).toEqual(answered.sort());
+    expect(answered.length).toBeGreaterThan(0);
+  });
+
+  test('of a page whose session ended meanwhile is no record', async () => {
+    const { uid, deny } = await askedToConsent();
+    const { pool } = database;
+    // As if it ended between the look at it and the answer.
+    await pool.query(
+      `CREATE OR REPLACE FUNCTION end_meanwhile() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+    );
+    await pool.query(`CREATE TRIGGER end_meanwhile BEFORE UPDATE ON protocol_artifacts FOR EACH ROW
+      WHEN (OLD.kind = 'Interaction') EXECUTE FUNCTION end_meanwhile()`);
+    try {
+      const answer = await deny(one);
+      expect([answer.status >= 400, await recordsOf(answer)]).toEqual([true, []]);
+      expect(toldOf('consent.denied', uid)).toBe(0);
+    } finally {
+      await pool.query('DROP TRIGGER end_meanwhile ON protocol_artifacts');
+    }
   });
 });
