@@ -200,7 +200,6 @@ describe('S-063 a database that cannot be asked', () => {
     ['57P01', 'terminating connection due to administrator command'],
     ['57014', 'canceling statement due to statement timeout'],
     ['53300', 'too many connections'],
-    ['55P03', 'lock not available'],
     ['', 'timeout exceeded when trying to connect'],
     ['', 'Connection terminated unexpectedly'],
     ['', 'Query read timeout'],
@@ -241,6 +240,22 @@ describe('S-063 a database that cannot be asked', () => {
     }
     await pool.end();
   });
+});
+
+test('a statement for which a lock was not free is sent once more, whole', async () => {
+  const sent: number[][] = [];
+  const ask = createStatementBatch<number, number>({
+    async send(items) {
+      sent.push(items);
+      if (sent.length === 1) throw failure('55P03', 'canceling statement due to lock timeout');
+      return items;
+    },
+  });
+  expect(await Promise.all([1, 2].map(ask))).toEqual([1, 2]);
+  expect(sent).toEqual([
+    [1, 2],
+    [1, 2],
+  ]);
 });
 
 describe('a victim of a deadlock or of a serialization conflict', () => {

@@ -1,10 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { unavailable } from '../errors.ts';
 import { isUnavailable } from './database-errors.ts';
+import { untilLocked } from './until-locked.ts';
 
 const DEADLOCK = '40P01';
 const SERIALIZATION_FAILURE = '40001';
 const ATTEMPTS = 5;
+
+/**
+ * A connection gives up a lock after half a second, sooner than PostgreSQL sees that two wait for each other. The first to give up lets
+ * the other one through, and is done at the second try; a lock that stays taken is given up after the second half of a second.
+ */
+const ONCE_MORE = { patience: 750, pauseFor: () => Math.random() * 20 };
 
 /** Callers from which on it is worth to wait for those who are likely to come back, and for how many milliseconds. */
 const CROWD = 4;
@@ -112,7 +119,8 @@ async function deliver<Item, Outcome>(
   batch: Waiting<Item, Outcome>[],
 ): Promise<void> {
   try {
-    const outcomes = await retryConflicts(() => send(batch.map(({ item }) => item)));
+    const sent = () => retryConflicts(() => send(batch.map(({ item }) => item)));
+    const outcomes = await untilLocked(sent, ONCE_MORE);
     for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as Outcome);
   } catch (error) {
     if (isUnavailable(error)) {
