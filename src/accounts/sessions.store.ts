@@ -106,17 +106,24 @@ function withoutNulls(session: UserSession): UserSession {
   return Object.fromEntries(Object.entries(session).filter(([, value]) => value !== null)) as unknown as UserSession;
 }
 
-/** Ends the ones named, or all of this person but one; returns those that had not ended before. */
+/**
+ * Ends the ones named, or all of this person but one; returns those that had not ended before. Locked in the order of `endPlaced`: two
+ * who end the same ones do not wait for each other in a circle.
+ */
 export async function endSessionsOf(
   tx: Transaction,
   userId: string,
   which: { uid: string } | { except?: string } = {},
 ): Promise<string[]> {
-  const where = 'uid' in which ? { uid: which.uid } : which.except === undefined ? {} : { uid: { not: which.except } };
-  const ended = await tx.userSession.updateManyAndReturn({
-    where: { userId, endedAt: null, ...where },
-    data: { endedAt: new Date() },
-    select: { uid: true },
-  });
+  const { uid = null, except = null } = which as { uid?: string; except?: string };
+  const ended = await tx.$queryRaw<{ uid: string }[]>`
+    UPDATE user_sessions SET ended_at = now()
+    FROM (
+      SELECT uid FROM user_sessions
+      WHERE user_id = ${userId}::uuid AND ended_at IS NULL
+        AND (${uid}::text IS NULL OR uid = ${uid}) AND (${except}::text IS NULL OR uid <> ${except})
+      ORDER BY uid FOR NO KEY UPDATE) AS live
+    WHERE user_sessions.uid = live.uid
+    RETURNING live.uid`;
   return ended.map(({ uid }) => uid);
 }

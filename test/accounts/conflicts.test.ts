@@ -97,6 +97,29 @@ describe('a transaction that ends access, chosen by the database as the victim o
   }, 60_000);
 });
 
+test('Sessions of one person end in the order of their ids, as everywhere: nobody who ends the same ones waits in a circle', async () => {
+  // One session cannot wait for another.
+  if (database.kind === 'embedded') return;
+  const node = startNode(database, { endSession: async () => {} });
+  const { id: userId } = await createPerson(node);
+  const [first, second, last] = [`a${newValue()}`, `b${newValue()}`, `c${newValue()}`] as const;
+  // The other way round in the table, and in its index.
+  for (const uid of [last, second, first]) await node.sessions.start({ uid, userId, amr: ['pwd'] });
+  const rival = await database.pool.connect();
+  await rival.query('BEGIN');
+  await rival.query('SELECT FROM user_sessions WHERE uid = $1 FOR NO KEY UPDATE', [first]);
+  const ending = node.sessions.endAll({ userId, except: second }, {});
+  await untilSomebodyWaits();
+  const { rowCount } = await rival.query('SELECT FROM user_sessions WHERE uid = $1 FOR NO KEY UPDATE SKIP LOCKED', [
+    last,
+  ]);
+  await rival.query('COMMIT');
+  rival.release();
+  expect([rowCount, await ending]).toEqual([1, 2]);
+  expect((await node.sessions.list(userId)).map(({ uid }) => uid)).toEqual([second]);
+  await node.close();
+});
+
 test('S-158 disabling somebody while sign-ins and refreshes are written ends them all, and nobody sees a deadlock', async () => {
   const node = startNode(database, { endAccess: endAccountAccess, endSession });
   const artifacts = artifactStore();
