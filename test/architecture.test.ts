@@ -172,6 +172,7 @@ describe('each powerful library lives in one place', () => {
     '@opentelemetry/sdk-trace-base': { in: ['platform/tracing/export.ts'] },
     '@prisma/adapter-pg': { in: ['platform/database/database.ts'] },
     '@zxcvbn-ts/language-common': { in: ['accounts/common-passwords.ts'] },
+    accepts: { in: ['platform/http/accepted-locale.ts'] },
     bcrypt: { in: ['accounts/passwords.ts'] },
     bowser: { in: ['accounts/device-name.ts'] },
     cockatiel: { in: ['upstreams/circuit-breaker.ts'] },

@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { acceptedLocale } from '../platform/http/accepted-locale.ts';
 import type { Messages } from '../platform/http/messages.ts';
 
 /** A language picked on a page. During an interaction it also beats the application's `ui_locales`, but only for that one. */
@@ -33,9 +34,8 @@ export function createLanguage({ messages, secure }: { messages: Messages; secur
     choose(ctx, { uiLocales = [], interaction } = {}) {
       const choice = chosen(ctx);
       if (choice?.interaction && choice.interaction === interaction) return choice.locale;
-      return (
-        messages.match(uiLocales) ?? choice?.locale ?? (ctx.acceptsLanguages(messages.locales) || messages.locales[0]!)
-      );
+      const accepted = () => acceptedLocale(ctx.headers['accept-language'], messages.locales);
+      return messages.match(uiLocales) ?? choice?.locale ?? accepted();
     },
     switchUrl: (locale, path) => `/language/${locale}?to=${encodeURIComponent(path)}`,
     switchTo(ctx) {

@@ -196,7 +196,9 @@ describe('the language', () => {
     ['fr, en;q=0.5, ko;q=0.4', 'en'],
     ['fr', 'en'],
     ['*;q=0', 'en'],
-    [`${'x,'.repeat(500)}ko`, 'ko'],
+    [`${'x,'.repeat(50)}ko`, 'ko'],
+    // Longer than anybody's: not read to its end.
+    [`${'x,'.repeat(500)}ko`, 'en'],
   ])('follows the browser: %s', async (accepted, language) => {
     const answer = await get('/', accepted === undefined ? {} : { 'Accept-Language': accepted });
     expect(languageOf(answer.html)).toBe(language);

@@ -1,27 +1,16 @@
-/** Of a header that is longer the rest is not read: nobody speaks so many languages, and this is asked when there is no time. */
+import type { IncomingMessage } from 'node:http';
+import accepts from 'accepts';
+
+/** Of a header that is longer the rest is not read: nobody speaks so many languages, and this is also asked when there is no time. */
 const MOST_READ = 200;
 
 /**
  * The one of `locales` that the `Accept-Language` of a request likes best, the first of them when it likes none: `ko` for `ko-KR`.
  * @see RFC 9110 12.5.4, RFC 4647 3.4
  */
-export function acceptedLocale(accepted: string | undefined, locales: readonly string[]): string {
-  let best = locales[0]!;
-  let weight = 0;
-  const ranges = beginningOf(accepted ?? '').toLowerCase();
-  for (const range of ranges.split(',')) {
-    const [tag = '', ...parameters] = range.split(';').map((part) => part.trim());
-    const own = Number(parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? 1);
-    if (!(own > weight)) continue;
-    const found =
-      tag === '*'
-        ? locales[0]
-        : locales.find((locale) => tag === locale.toLowerCase() || tag.startsWith(`${locale.toLowerCase()}-`));
-    if (found === undefined) continue;
-    best = found;
-    weight = own;
-  }
-  return best;
+export function acceptedLocale(accepted: string | undefined, locales: string[]): string {
+  const headers = { 'accept-language': accepted && beginningOf(accepted) };
+  return accepts({ headers } as IncomingMessage).languages(locales) || locales[0]!;
 }
 
 /** Without what the cut goes through: its weight would be missing. */

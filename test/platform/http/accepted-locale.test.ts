@@ -17,7 +17,9 @@ test.each([
   ['*', 'en'],
   ['*;q=0.1, ko;q=0.2', 'ko'],
   ['pt-br', 'pt-BR'],
-  ['pt', 'en'],
+  ['pt', 'pt-BR'],
+  // What is named as it is here counts as it says, whatever a variant of it says.
+  ['en-GB, ko;q=0.9, en;q=0.8', 'ko'],
   ['ko;q=nonsense', 'en'],
   [`${'fr,'.repeat(5_000)}ko`, 'en'],
   // What is cut off there is not read as if it were liked most.
