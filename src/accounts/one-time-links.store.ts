@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import { insertPlaced } from '../audit/audit.store.ts';
 import type { AuditRow, Transaction } from '../audit/audit.ts';
+import { waitForLocksOn } from '../platform/database/wait-for-locks.ts';
 import type { Account } from './account.ts';
 import { ADMINISTRATOR_LOCK, administratorExists, readAccount } from './accounts.store.ts';
 import { digestOfOneTimeToken, generateOneTimeToken, type OneTimeToken } from './one-time-token.ts';
@@ -61,7 +62,7 @@ export async function createSetupLink(
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
-    await client.query(`SELECT set_config('lock_timeout', '4s', true), set_config('statement_timeout', '15s', true)`);
+    await waitForLocksOn(client);
     await client.query('SELECT pg_advisory_xact_lock($1)', [ADMINISTRATOR_LOCK]);
     // A statement of its own, so that it sees what whoever held the lock has written.
     const values = [digestOfOneTimeToken(token), lifetime, keep, JSON.stringify([record])];

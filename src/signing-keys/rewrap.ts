@@ -2,13 +2,14 @@ import type { Pool } from 'pg';
 import { insertPlaced } from '../audit/audit.store.ts';
 import type { Audit, AuditContext } from '../audit/audit.ts';
 import { retryConflicts } from '../platform/database/statement-batch.ts';
+import { untilLocked } from '../platform/database/until-locked.ts';
 import type { KeyEncryption, Sealed } from './envelope.ts';
 import { listNodes } from './key-nodes.ts';
 import { OWN_TABLES, type SealedTable } from './sealed-table.ts';
 
 const BATCH = 500;
-const LOCK_TIMEOUT = '55P03';
-const ATTEMPTS = 20;
+/** Milliseconds: a key that is just changing is locked for a moment. */
+const LOCK_PATIENCE = 10_000;
 
 export interface RewrapOptions {
   database: { pool: Pick<Pool, 'query'> };
@@ -103,7 +104,8 @@ export function createRewrap({ database, keyEncryption, audit, tables = [], batc
       JSON.stringify(event.row),
       ...key.map((_, index) => changes.map(({ id }) => id[index])),
     ];
-    const { rows } = await patiently(() => retryConflicts(() => pool.query<{ count: number }>(statement, values)));
+    const changed = () => retryConflicts(() => pool.query<{ count: number }>(statement, values));
+    const { rows } = await untilLocked(changed, { patience: LOCK_PATIENCE });
     const { count } = rows[0]!;
     if (count > 0) {
       event.row.details = { kekId, rows: { [table]: count } };
@@ -135,17 +137,6 @@ export function createRewrap({ database, keyEncryption, audit, tables = [], batc
     const sealElsewhere = (await liveNodes()).filter(({ kekIds }) => kekIds[0] !== kekId);
     return { kind: 'done', kekId, rows, damaged, sealElsewhere };
   };
-}
-
-/** A key that is just changing is locked for a moment. */
-async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (error) {
-      if ((error as { code?: string }).code !== LOCK_TIMEOUT || attempt === ATTEMPTS) throw error;
-    }
-  }
 }
 
 export type Rewrap = ReturnType<typeof createRewrap>;

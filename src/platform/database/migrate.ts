@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Pool, PoolClient } from 'pg';
 import { OperatorError } from '../operator-error.ts';
 import { liftQueryTimeout } from './bounded-client.ts';
+import { untilLocked } from './until-locked.ts';
 
 /** The number Prisma's own engine locks: whichever of the two migrates first, the other waits. */
 const PRISMA_ADVISORY_LOCK = 72707369;
@@ -14,7 +15,6 @@ const LOCK_TIMEOUT = '200ms';
 /** Milliseconds for which it tries again, so that it finds its moment beside long transactions, such as a backup's end. */
 const LOCK_PATIENCE = 60_000;
 const LOCK_PAUSE = 500;
-const LOCK_NOT_AVAILABLE = '55P03';
 
 /** The product's own migrations, seen from `src/` and from `dist/` alike. */
 export const migrationsDirectory = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
@@ -47,7 +47,11 @@ export async function migrate(
   const applied: string[] = [];
   try {
     for (;;) {
-      const name = await untilLocked(client, patience, () => applyNext(client, migrations));
+      const name = await untilLocked(() => applyNext(client, migrations), {
+        patience,
+        pauseFor: () => LOCK_PAUSE,
+        stepBack: () => client.query('ROLLBACK'),
+      });
       if (name === undefined) return applied;
       applied.push(name);
     }
@@ -59,21 +63,6 @@ export async function migrate(
   } finally {
     restoreQueryTimeout();
     client.release(broken);
-  }
-}
-
-/** Steps back when a lock is not free, lets those through who waited behind, and tries again. */
-async function untilLocked<T>(client: PoolClient, patience: number, attempt: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + patience;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      const { code } = ((error as Error).cause ?? error) as { code?: string };
-      if (code !== LOCK_NOT_AVAILABLE || performance.now() > deadline) throw error;
-      await client.query('ROLLBACK');
-      await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE));
-    }
   }
 }
 
