@@ -70,7 +70,7 @@ async function migrateDatabase({ database: location }: Config, role?: string): P
     const pool = openPostgresqlPool({ url, poolSize: 1, transactionPooled: location.pooler !== undefined });
     try {
       await checkServer(pool, url, location.migrationUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL');
-      const applied = await migrate(pool);
+      const { applied } = await migrate(pool);
       if (role) await grantTo(pool, role);
       return applied;
     } finally {
@@ -83,7 +83,7 @@ async function migrateDatabase({ database: location }: Config, role?: string): P
   if (await isServiceRunning(location.directory)) return [];
   const database = await openDatabase(location);
   try {
-    return await migrate(database.pool);
+    return (await migrate(database.pool)).applied;
   } finally {
     await database.close();
   }

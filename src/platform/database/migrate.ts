@@ -28,8 +28,15 @@ interface Migration {
   checksum: string;
 }
 
+/** Names, oldest first. */
+export interface Migrated {
+  applied: string[];
+  /** What a newer release applied. */
+  newer: string[];
+}
+
 /**
- * Applies what is missing, oldest first, one transaction each, and returns the names applied. Forward only.
+ * Applies what is missing, oldest first, one transaction each. Forward only.
  * The history table is Prisma's, row for row, so `prisma migrate deploy` works on the same database.
  * @throws OperatorError when the database is of another program, an applied migration was changed, failed half-way elsewhere, is
  * of a newer release that took away what this one needs, or fails now
@@ -38,7 +45,7 @@ export async function migrate(
   pool: Pool,
   directory: string = migrationsDirectory,
   patience: number = LOCK_PATIENCE,
-): Promise<string[]> {
+): Promise<Migrated> {
   const migrations = readMigrations(directory);
   const client = await pool.connect();
   let broken: Error | undefined;
@@ -47,12 +54,12 @@ export async function migrate(
   const applied: string[] = [];
   try {
     for (;;) {
-      const name = await untilLocked(() => applyNext(client, migrations), {
+      const { name, newer } = await untilLocked(() => applyNext(client, migrations), {
         patience,
         pauseFor: () => LOCK_PAUSE,
         stepBack: () => client.query('ROLLBACK'),
       });
-      if (name === undefined) return applied;
+      if (name === undefined) return { applied, newer };
       applied.push(name);
     }
   } catch (error) {
@@ -68,55 +75,46 @@ export async function migrate(
 
 /**
  * In one transaction, which the lock and the settings belong to as well: nothing is left with the connection, so this works through
- * a pooler too. Undefined when nothing is missing.
+ * a pooler too. No name when nothing is missing.
  */
-async function applyNext(client: PoolClient, migrations: Migration[]): Promise<string | undefined> {
+async function applyNext(client: PoolClient, migrations: Migration[]): Promise<{ name?: string; newer: string[] }> {
   await client.query('BEGIN');
   await client.query(
     'SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0',
   );
   await client.query('SELECT pg_advisory_xact_lock($1)', [PRISMA_ADVISORY_LOCK]);
-  const [next] = await findMissing(client, migrations);
+  const { missing, newer } = await compare(client, migrations);
+  const [next] = missing;
   if (next) await apply(client, next);
   await client.query('COMMIT');
-  return next?.name;
+  return { ...(next && { name: next.name }), newer };
 }
 
 /**
- * The names that `migrate` would apply. Needs no right but to read the history, so the application's own role can ask.
+ * What `migrate` would apply, and what a newer release has applied. Needs no right but to read the history, so the application's own role can ask.
  * @throws OperatorError as `migrate`
  */
-export async function pendingMigrations(pool: Pool, directory: string = migrationsDirectory): Promise<string[]> {
+export async function pendingMigrations(
+  pool: Pool,
+  directory: string = migrationsDirectory,
+): Promise<{ pending: string[]; newer: string[] }> {
   const client = await pool.connect();
   try {
-    return (await findMissing(client, readMigrations(directory))).map(({ name }) => name);
+    const { missing, newer } = await compare(client, readMigrations(directory));
+    return { pending: missing.map(({ name }) => name), newer };
   } finally {
     client.release();
   }
-}
-
-/** The names of those that a newer release applied, once `migrate` or `pendingMigrations` has let the database pass. */
-export async function newerMigrations(pool: Pool, directory: string = migrationsDirectory): Promise<string[]> {
-  const known = new Set(namesIn(directory));
-  const client = await pool.connect();
-  try {
-    return (await readHistory(client)).map((row) => row.migration_name).filter((name) => !known.has(name));
-  } finally {
-    client.release();
-  }
-}
-
-function namesIn(directory: string): string[] {
-  return readdirSync(directory)
-    .filter((name) => existsSync(join(directory, name, 'migration.sql')))
-    .sort();
 }
 
 function readMigrations(directory: string): Migration[] {
-  return namesIn(directory).map((name) => {
-    const sql = readFileSync(join(directory, name, 'migration.sql'), 'utf8');
-    return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
-  });
+  return readdirSync(directory)
+    .filter((name) => existsSync(join(directory, name, 'migration.sql')))
+    .sort()
+    .map((name) => {
+      const sql = readFileSync(join(directory, name, 'migration.sql'), 'utf8');
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+    });
 }
 
 function createHistory(client: PoolClient): Promise<unknown> {
@@ -132,7 +130,11 @@ interface HistoryRow {
   finished_at: Date | null;
 }
 
-async function findMissing(client: PoolClient, migrations: Migration[]): Promise<Migration[]> {
+/** What the history lacks, and what it has more. */
+async function compare(
+  client: PoolClient,
+  migrations: Migration[],
+): Promise<{ missing: Migration[]; newer: string[] }> {
   const applied = new Map((await readHistory(client)).map((row) => [row.migration_name, row]));
   const known = new Set(migrations.map(({ name }) => name));
   if (!migrations.some(({ name }) => applied.has(name))) await refuseForeign(client, migrations, [...applied.keys()]);
@@ -152,7 +154,7 @@ async function findMissing(client: PoolClient, migrations: Migration[]): Promise
     return false;
   });
   if (missing.length && unknown.length) throw unknownTo(unknown[0]!.migration_name);
-  return missing;
+  return { missing, newer: unknown.map(({ migration_name }) => migration_name).sort() };
 }
 
 /**

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { OperatorError } from '../operator-error.ts';
 import type { SecretText } from '../secret-text.ts';
 import { type Database, openDatabase } from './database.ts';
-import { migrate, migrationsDirectory, newerMigrations, pendingMigrations } from './migrate.ts';
+import { type Migrated, migrate, migrationsDirectory, pendingMigrations } from './migrate.ts';
 import { checkDirectUrl, missingRoleSettings } from './pooler.ts';
 import { checkServer, openPostgresqlPool } from './postgresql.ts';
 import { becomeEmbeddedRole, checkRole, grantTo, isGranted } from './role-check.ts';
@@ -52,11 +52,10 @@ async function prepare(
   await checkServer(pool, location.url.reveal());
   await checkRole(pool, { production });
   if (location.pooler) await checkPooler(pool, location.pooler, warn);
-  if (location.migrationUrl) await migrateAsOwner(database, location.migrationUrl.reveal(), migrations);
-  // In production the role that makes a table would own it, so the application's role never does.
-  else if (production) await requireMigrated(database, migrations);
-  else await migrate(pool, migrations);
-  const newer = await newerMigrations(pool, migrations);
+  const { newer } = location.migrationUrl
+    ? await migrateAsOwner(database, location.migrationUrl.reveal(), migrations)
+    : // In production the role that makes a table would own it, so the application's role never does.
+      await (production ? requireMigrated(database, migrations) : migrate(pool, migrations));
   if (newer.length) warn(`The database is a newer release's (${newer.at(-1)}): replace this one by that soon.`);
 }
 
@@ -74,28 +73,29 @@ async function checkPooler(
   for (const doubt of doubts) if (doubt) warn(doubt);
 }
 
-async function requireMigrated({ pool }: Database, migrations: string): Promise<void> {
-  const missing = await pendingMigrations(pool, migrations).catch((error: { code?: string }) => {
+async function requireMigrated({ pool }: Database, migrations: string): Promise<Pick<Migrated, 'newer'>> {
+  const { pending, newer } = await pendingMigrations(pool, migrations).catch((error: { code?: string }) => {
     if (error.code !== '42501') throw error;
     throw new OperatorError(
       `The role of DATABASE_URL may not read the tables. Run \`daemun migrate --grant-to <role>\` with the owner's DATABASE_URL.`,
       error,
     );
   });
-  if (!missing.length) return;
+  if (!pending.length) return { newer };
   throw new OperatorError(
-    `The database lacks ${missing.length} migration(s), first ${missing[0]}. Run \`daemun migrate --grant-to <role>\` with the ` +
+    `The database lacks ${pending.length} migration(s), first ${pending[0]}. Run \`daemun migrate --grant-to <role>\` with the ` +
       `owner's DATABASE_URL, or set MIGRATION_DATABASE_URL to have it done at start.`,
   );
 }
 
-async function migrateAsOwner(database: Database, ownerUrl: string, migrations: string): Promise<void> {
+async function migrateAsOwner(database: Database, ownerUrl: string, migrations: string): Promise<Migrated> {
   const owner = openPostgresqlPool({ url: ownerUrl, poolSize: 1, transactionPooled: database.pooler !== undefined });
   try {
     await checkServer(owner, ownerUrl, 'MIGRATION_DATABASE_URL');
-    await migrate(owner, migrations);
+    const migrated = await migrate(owner, migrations);
     const { rows } = await database.pool.query<{ role: string }>('SELECT current_user AS role');
     if (!(await isGranted(owner, rows[0]!.role))) await grantTo(owner, rows[0]!.role);
+    return migrated;
   } finally {
     await owner.end();
   }

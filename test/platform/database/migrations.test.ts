@@ -8,12 +8,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import pg, { type Pool } from 'pg';
 import { poolOver } from '../../../src/platform/database/embedded.ts';
-import {
-  migrate,
-  migrationsDirectory,
-  newerMigrations,
-  pendingMigrations,
-} from '../../../src/platform/database/migrate.ts';
+import { migrate, migrationsDirectory, pendingMigrations } from '../../../src/platform/database/migrate.ts';
 import { runChild } from './child.ts';
 
 const server = process.env.TEST_POSTGRES_URL;
@@ -67,15 +62,15 @@ async function tables(): Promise<string[]> {
 }
 
 test('an empty database gets everything in order, and the second time there is nothing to do', async () => {
-  expect(await pendingMigrations(pool, directory)).toEqual(['1_first', '2_second']);
-  expect(await migrate(pool, directory)).toEqual(['1_first', '2_second']);
+  expect((await pendingMigrations(pool, directory)).pending).toEqual(['1_first', '2_second']);
+  expect((await migrate(pool, directory)).applied).toEqual(['1_first', '2_second']);
   expect(await tables()).toEqual(['_prisma_migrations', 'first', 'second']);
-  expect(await pendingMigrations(pool, directory)).toEqual([]);
-  expect(await migrate(pool, directory)).toEqual([]);
+  expect((await pendingMigrations(pool, directory)).pending).toEqual([]);
+  expect((await migrate(pool, directory)).applied).toEqual([]);
 });
 
 test('the product’s own migrations apply to an empty database', async () => {
-  expect(await migrate(pool)).toEqual(
+  expect((await migrate(pool)).applied).toEqual(
     readdirSync(migrationsDirectory).filter((name) => name !== 'migration_lock.toml'),
   );
   expect(await tables()).toEqual(expect.arrayContaining(['users', 'clients', 'protocol_artifacts', 'audit_events']));
@@ -84,7 +79,7 @@ test('the product’s own migrations apply to an empty database', async () => {
 test('only what is new is applied', async () => {
   await migrate(pool, directory);
   write('3_third', 'ALTER TABLE second ADD COLUMN more text;');
-  expect(await migrate(pool, directory)).toEqual(['3_third']);
+  expect((await migrate(pool, directory)).applied).toEqual(['3_third']);
 });
 
 test('asking what is missing changes nothing', async () => {
@@ -94,7 +89,7 @@ test('asking what is missing changes nothing', async () => {
 
 test('two runners at once apply every migration once', async () => {
   const applied = await Promise.all([migrate(pool, directory), migrate(pool, directory), migrate(pool, directory)]);
-  expect(applied.flat().toSorted()).toEqual(['1_first', '2_second']);
+  expect(applied.flatMap((one) => one.applied).toSorted()).toEqual(['1_first', '2_second']);
   expect((await pool.query('SELECT count(*)::int AS n FROM first')).rows).toEqual([{ n: 1 }]);
 });
 
@@ -132,20 +127,18 @@ test('what Prisma rolled back is applied again', async () => {
   await pool.query(
     `DROP TABLE second; UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name = '2_second'`,
   );
-  expect(await migrate(pool, directory)).toEqual(['2_second']);
+  expect((await migrate(pool, directory)).applied).toEqual(['2_second']);
 });
 
 test('a release that a newer one has migrated past serves on, and is started again, but migrates nothing', async () => {
   await migrate(pool, directory);
   write('3_third', 'CREATE TABLE third ();');
   write('4_fourth_after_00000000000001', 'CREATE TABLE fourth ();');
-  await migrate(pool, directory);
-  expect(await newerMigrations(pool, directory)).toEqual([]);
+  expect((await migrate(pool, directory)).newer).toEqual([]);
   const newer = ['3_third', '4_fourth_after_00000000000001'];
   for (const name of newer) rmSync(join(directory, name), { recursive: true });
-  expect((await newerMigrations(pool, directory)).toSorted()).toEqual(newer);
-  expect(await pendingMigrations(pool, directory)).toEqual([]);
-  expect(await migrate(pool, directory)).toEqual([]);
+  expect(await pendingMigrations(pool, directory)).toEqual({ pending: [], newer });
+  expect(await migrate(pool, directory)).toEqual({ applied: [], newer });
 });
 
 test('a release that lacks what a newer migration needs is refused', async () => {
@@ -234,7 +227,7 @@ describe('S-177 the database of another program is refused, and nothing is left 
     const other = `${schema}_other`;
     try {
       await pool.query(`CREATE TABLE their_own (); CREATE SCHEMA ${other}; CREATE TABLE ${other}.first ()`);
-      expect(await migrate(pool, directory)).toEqual(['1_first', '2_second']);
+      expect((await migrate(pool, directory)).applied).toEqual(['1_first', '2_second']);
     } finally {
       await pool.query(`DROP SCHEMA IF EXISTS ${other} CASCADE`);
     }
@@ -249,7 +242,7 @@ describe('S-177 the database of another program is refused, and nothing is left 
         INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', '0_theirs');
         SET search_path TO ${schema}`);
       if (!server) await pool.query(`SET search_path TO ${schema}, ${other}`);
-      expect(await migrate(both, directory)).toEqual(['1_first', '2_second']);
+      expect((await migrate(both, directory)).applied).toEqual(['1_first', '2_second']);
       expect(await tables()).toContain('_prisma_migrations');
     } finally {
       if (server) await both.end();
@@ -261,7 +254,7 @@ describe('S-177 the database of another program is refused, and nothing is left 
 
 test('an empty history, which a start that failed may have left, is begun', async () => {
   await pool.query(HISTORY);
-  expect(await migrate(pool, directory)).toEqual(['1_first', '2_second']);
+  expect((await migrate(pool, directory)).applied).toEqual(['1_first', '2_second']);
 });
 
 test('a first migration that fails leaves no history behind', async () => {
@@ -276,9 +269,9 @@ test('a migration that fails leaves nothing of itself, keeps those before it, an
     /^Migration 2_second failed and was rolled back: relation "nowhere" does not exist/,
   );
   expect(await tables()).toEqual(['_prisma_migrations', 'first']);
-  expect(await pendingMigrations(pool, directory)).toEqual(['2_second']);
+  expect((await pendingMigrations(pool, directory)).pending).toEqual(['2_second']);
   write('2_second', 'CREATE TABLE second (id int);');
-  expect(await migrate(pool, directory)).toEqual(['2_second']);
+  expect((await migrate(pool, directory)).applied).toEqual(['2_second']);
 });
 
 test('a migration may take longer than a request may, and the connection keeps its limit afterwards', async () => {

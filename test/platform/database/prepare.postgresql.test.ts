@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import { isUnavailable } from '../../../src/platform/database/database-errors.ts';
 import { migrate } from '../../../src/platform/database/migrate.ts';
@@ -45,7 +45,13 @@ function urlFor(role?: string): string {
   return url.href;
 }
 
-function open(role: string | undefined, { production = true, owner }: { production?: boolean; owner?: string } = {}) {
+interface OpenOptions {
+  production?: boolean;
+  owner?: string;
+  warn?: (text: string) => void;
+}
+
+function open(role: string | undefined, { production = true, owner, warn }: OpenOptions = {}) {
   return openPreparedDatabase({
     location: {
       kind: 'postgresql',
@@ -53,6 +59,7 @@ function open(role: string | undefined, { production = true, owner }: { producti
       ...(owner && { migrationUrl: new SecretText(urlFor(owner)) }),
     },
     production,
+    ...(warn && { warn }),
   });
 }
 
@@ -136,6 +143,31 @@ describe('in production, a role that could change the rules is refused', () => {
     const role = await createRole();
     await asOwner((pool) => migrate(pool));
     await expect(open(role)).rejects.toThrow(/may not read the tables\. Run `daemun migrate --grant-to/);
+  });
+});
+
+describe('a database that a newer release has migrated', () => {
+  const NEWER = '99991231000000_newer';
+
+  test.each<[string, Parameters<typeof open>[1]]>([
+    ['in production', { production: true }],
+    ['where its owner migrates it at start', { owner: new URL(server).username }],
+    ['elsewhere', { production: false }],
+  ])('is served with a warning, and its history is read once: %s', async (_, options) => {
+    const role = await createRole();
+    await migrated(role);
+    const insert = 'INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at)';
+    await asOwner((pool) => pool.query(`${insert} VALUES ('x', 'x', $1, now())`, [NEWER]));
+    const query = jest.spyOn(pg.Client.prototype, 'query');
+    const warnings: string[] = [];
+    try {
+      await (await open(role, { ...options, warn: (text) => warnings.push(text) })).close();
+      const asked = query.mock.calls.map(([given]: unknown[]) => (given as { text?: string }).text ?? String(given));
+      expect(asked.filter((text) => text.includes('FROM "_prisma_migrations"'))).toHaveLength(1);
+    } finally {
+      query.mockRestore();
+    }
+    expect(warnings).toEqual([expect.stringContaining(NEWER)]);
   });
 });
 

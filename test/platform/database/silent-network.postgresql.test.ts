@@ -109,7 +109,7 @@ test('a migration takes as long as it takes, and only that', async () => {
   writeFileSync(join(directory, '1_slow', 'migration.sql'), 'SELECT pg_sleep(1)');
   const slow = openPostgresqlPool({ url: empty.url, poolSize: 1, queryTimeout: 300 });
   try {
-    expect(await migrate(slow, directory)).toEqual(['1_slow']);
+    expect((await migrate(slow, directory)).applied).toEqual(['1_slow']);
     expect(isUnavailable(await failureOf(slow.query('SELECT pg_sleep(1)')))).toBe(true);
   } finally {
     await slow.end();
