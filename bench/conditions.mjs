@@ -142,6 +142,7 @@ export const conditions = [
 
 /** Tokens that nobody asks for, as many as a busy day leaves. */
 async function fill(url) {
+  if (!url) throw new Error('rows are measured on PostgreSQL only');
   const client = new pg.Client(url);
   await client.connect();
   await client.query(

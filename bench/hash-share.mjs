@@ -14,6 +14,7 @@ const SECONDS = 4;
  * in by the cheapest bcrypt until then, which a hash that is dearer than it would make itself then takes the place of.
  */
 export async function measureHashShare({ withService, once, rounds, databaseUrl }) {
+  if (!databaseUrl) throw new Error('the share of the hash is measured on PostgreSQL only');
   const database = new pg.Client(databaseUrl);
   await database.connect();
   try {

@@ -87,6 +87,12 @@ export interface End {
 /** Whose it was, as far as its row said so; nothing where it had ended before. */
 export type Ended = { userId: string | null; clientId: string | null } | undefined;
 
+interface Outcome {
+  ended: Ended;
+  /** Whether the engine's session was there, under whatever id. */
+  isSessionFound: boolean;
+}
+
 export interface ArtifactRevocations {
   /** All of it in one statement, or nothing. */
   end(ends: readonly End[]): Promise<Ended[]>;
@@ -100,27 +106,30 @@ export function createArtifactRevocations(pool: Pool): ArtifactRevocations {
   const endAll = prepared<Row>(pool, 'artifacts.end-all', END);
   const grantOf = prepared<[grantId: string]>(pool, 'artifacts.grant-of', GRANT_OF);
 
+  const endTogether = createStatementBatch<readonly End[], Outcome[]>({
+    // One session is two rows: of two who end it in one statement each might win one of them.
+    keysOf: (ends) => ends.flatMap(({ session }) => session ?? []),
+    async send(callers) {
+      const ends = callers.flat();
+      const outcomes = ends.map((): Outcome => ({ ended: undefined, isSessionFound: false }));
+      for (const [place, userId, clientId, isFound] of await endAll(parametersOf(ends))) {
+        outcomes[Number(place)] = { ended: { userId, clientId }, isSessionFound: isFound === 't' };
+      }
+      const rest = outcomes[Symbol.iterator]();
+      return callers.map((own) => own.map(() => rest.next().value!));
+    },
+  });
+
   return {
-    end: createStatementBatch<readonly End[], Ended[]>({
-      // One session is two rows: of two who end it in one statement each might win one of them.
-      keysOf: (ends) => ends.flatMap(({ session }) => session ?? []),
-      async send(callers) {
-        const ends = callers.flat();
-        const outcomes = new Array<Ended>(ends.length);
-        const found = new Set<string>();
-        for (const [place, userId, clientId, isFound] of await endAll(parametersOf(ends))) {
-          outcomes[Number(place)] = { userId, clientId };
-          if (isFound === 't') found.add(ends[Number(place)]!.session!);
-        }
-        // One that got a new id in this moment was waited for, but a statement sees no row that was not there when it began.
-        const missed = ends.flatMap(({ session }) =>
-          session === undefined || found.has(session) ? [] : [{ session }],
-        );
-        if (missed.length > 0) await endAll(parametersOf(missed));
-        const rest = outcomes[Symbol.iterator]();
-        return callers.map((own) => own.map(() => rest.next().value));
-      },
-    }),
+    async end(ends) {
+      const outcomes = await endTogether(ends);
+      // One that got a new id in this moment was waited for, but a statement sees no row that was not there when it began.
+      const missed = ends.flatMap(({ session }, place) =>
+        session === undefined || outcomes[place]!.isSessionFound ? [] : [{ session }],
+      );
+      if (missed.length > 0) await endTogether(missed);
+      return outcomes.map(({ ended }) => ended);
+    },
 
     findGrant: createStatementBatch<Buffer, Buffer | undefined>({
       maxItems: 1,
