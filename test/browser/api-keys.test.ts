@@ -140,6 +140,7 @@ describeInBrowser('API keys', () => {
     await page.keyboard.press('Enter');
     // The name has the focus; then the note, the two resource servers and their boxes.
     await page.waitForURL('**/new');
+    await page.waitForSelector('input:focus');
     await page.keyboard.type('By keyboard');
     await tabTo(page, `[name="scope ${running.api} sessions:write"]`);
     await page.keyboard.press('Space');

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import pg from 'pg';
 import { lockDirectory } from './directory-lock.ts';
 import { damagedDirectory, inspectDirectory } from './embedded-directory.ts';
+import { FLUSH_ALL } from './unflushed.ts';
 
 const MAINTENANCE_INTERVAL = 60_000;
 const MAINTENANCE_ROUNDS_PER_VACUUM = 60;
@@ -49,7 +50,7 @@ async function openFiles(directory: string): Promise<PGlite> {
   preferQuickStart();
   try {
     const lite = new PGlite(join(directory, 'pg'), {
-      startParams: [...PGlite.defaultStartParams, '-c', 'max_wal_size=64MB', '-c', 'min_wal_size=32MB'],
+      startParams: [...PGlite.defaultStartParams, '-c', 'max_wal_size=64MB', '-c', 'min_wal_size=32MB', ...FLUSH_ALL],
     });
     await lite.waitReady;
     return lite;

@@ -159,6 +159,16 @@ describe('kill -9', () => {
     }
   });
 
+  test('loses nothing of what need not wait for the disk elsewhere: here nobody writes it a moment later', async () => {
+    const directory = copy('killed-unflushed');
+    for (let round = 1; round <= 3; round++) {
+      const child = runChild('write-until-killed.script.ts', directory, String(round), 'unflushed');
+      await child.saw(`kept ${20 + Math.floor(Math.random() * 200)}`);
+      await child.kill();
+      await expectKept(directory, round, child.lines);
+    }
+  });
+
   test('at any moment of the first start leaves a folder that opens', async () => {
     for (const [index, delay] of [0, 300, 900, 1500, 2100].entries()) {
       const directory = fresh(`first-${index}`);
