@@ -115,8 +115,7 @@ export function createArtifactRevocations(pool: Pool): ArtifactRevocations {
       for (const [place, userId, clientId, isFound] of await endAll(parametersOf(ends))) {
         outcomes[Number(place)] = { ended: { userId, clientId }, isSessionFound: isFound === 't' };
       }
-      const rest = outcomes[Symbol.iterator]();
-      return callers.map((own) => own.map(() => rest.next().value!));
+      return callers.map((own) => outcomes.splice(0, own.length));
     },
   });
 

@@ -16,8 +16,11 @@ export function createCookieKeys(keys: () => readonly string[]): CookieKeys {
   /** Node makes an object of a key's text each time, which takes longer than the signature. */
   function keyObjects(): KeyObject[] {
     const current = keys();
-    const objects = prepared.get(current) ?? current.map((key) => createSecretKey(key, 'utf8'));
-    prepared.set(current, objects);
+    let objects = prepared.get(current);
+    if (!objects) {
+      objects = current.map((key) => createSecretKey(key, 'utf8'));
+      prepared.set(current, objects);
+    }
     return objects;
   }
 

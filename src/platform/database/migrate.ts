@@ -91,7 +91,8 @@ async function applyNext(client: PoolClient, migrations: Migration[]): Promise<{
 }
 
 /**
- * What `migrate` would apply, and what a newer release has applied. Needs no right but to read the history, so the application's own role can ask.
+ * What `migrate` would apply, and what a newer release has applied. Needs no right but to read the history, so the application's own
+ * role can ask.
  * @throws OperatorError as `migrate`
  */
 export async function pendingMigrations(
